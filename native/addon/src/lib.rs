@@ -1,0 +1,1 @@
+//! Volley's door to Node.js: bytes in, bytes out.

@@ -1,0 +1,254 @@
+//! Requests as the decoders leave them: every field present, nothing checked against a collection.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::filter::Filter;
+use crate::record::Sequence;
+
+/// A record's metadata: a JSON object.
+pub type Metadata = serde_json::Map<String, serde_json::Value>;
+
+/// The numbers of all vectors of one request, end to end; operations point into it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Vectors {
+    /// The numbers, as they came.
+    pub values: Vec<f32>,
+}
+
+impl Vectors {
+    /// The numbers of one vector.
+    ///
+    /// # Panics
+    /// Where the range is not of this block: ranges are made by the decoder that fills `values`.
+    pub fn get(&self, range: VectorRange) -> &[f32] {
+        &self.values[range.start..range.start + range.len]
+    }
+}
+
+/// Where in [`Vectors`] one vector stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VectorRange {
+    /// Place of the first number.
+    pub start: usize,
+    /// Count of numbers; it need not be the collection's dimension yet.
+    pub len: usize,
+}
+
+/// What an insert does with an id that exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// The operation fails with `ALREADY_EXISTS`.
+    #[default]
+    Error,
+    /// The whole record is replaced (upsert).
+    Replace,
+    /// The record stays as it is; the outcome is `skipped`.
+    Skip,
+}
+
+/// How an update treats the metadata that a record has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetadataMode {
+    /// RFC 7396 merge patch: `null` removes a key.
+    #[default]
+    Merge,
+    /// The given object takes the old one's place.
+    Replace,
+}
+
+/// What a delete does with an id that does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// The operation fails with `NOT_FOUND`.
+    #[default]
+    Error,
+    /// The outcome is `skipped`.
+    Ignore,
+}
+
+/// What becomes of an id that stands twice in one plain batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The later operation fails with `DUPLICATE_ID`.
+    #[default]
+    Reject,
+    /// The last operation counts, the earlier ones are `skipped`.
+    LastWins,
+}
+
+/// How far a write has come; each level includes the ones before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// In the log, as the store's durability promises.
+    Durable,
+    /// Visible to every read that starts now.
+    #[default]
+    Applied,
+    /// In the graph.
+    Indexed,
+}
+
+/// Which outcomes a reply lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutcomeDetail {
+    /// Only the failures, as `errors`.
+    #[default]
+    Failures,
+    /// One outcome per operation as well, in request order.
+    All,
+}
+
+/// The options that every write takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WriteOptions {
+    /// All or nothing; otherwise each operation (or group) stands alone.
+    pub atomic: bool,
+    /// The caller's own cap on operations.
+    pub batch_size_limit: Option<usize>,
+    /// Rule for ids that stand twice; judged in plain batches only.
+    pub duplicates: Duplicates,
+    /// Plan and reply, but write nothing.
+    pub validate_only: bool,
+    /// When to reply.
+    pub wait_for: Level,
+    /// Which outcomes to list.
+    pub outcomes: OutcomeDetail,
+    /// Makes a retry of this very request harmless.
+    pub idempotency_key: Option<String>,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        WriteOptions {
+            atomic: true,
+            batch_size_limit: None,
+            duplicates: Duplicates::default(),
+            validate_only: false,
+            wait_for: Level::default(),
+            outcomes: OutcomeDetail::default(),
+            idempotency_key: None,
+        }
+    }
+}
+
+/// One write batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WriteRequest {
+    /// The operations, in request order.
+    pub operations: Vec<Operation>,
+    /// The numbers that the operations point into.
+    pub vectors: Vectors,
+    /// Operations of several kinds, run as if in list order, where a later one sees an earlier
+    /// one; in a plain batch (`false`) an id stands only once.
+    pub mixed: bool,
+    /// The batch's options.
+    pub options: WriteOptions,
+}
+
+/// One element of a write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// The record's id; empty where the request's was no string.
+    pub id: String,
+    /// What to do with the record.
+    pub kind: OperationKind,
+    /// Operations of one group land together or not at all.
+    pub group: Option<String>,
+    /// The version that the record must have.
+    pub if_version: Option<Sequence>,
+    /// Why the decoder refused this operation: it fails with this error, the others go on.
+    pub refused: Option<Box<Error>>,
+}
+
+/// What one operation does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OperationKind {
+    /// Adds a record.
+    Insert {
+        /// The vector; where absent, `text` is embedded.
+        data: Option<VectorRange>,
+        /// The text, kept with the record.
+        text: Option<String>,
+        /// The metadata; absent = empty.
+        metadata: Option<Metadata>,
+        /// Rule for an id that exists.
+        on_conflict: OnConflict,
+    },
+    /// Changes parts of a record.
+    Update {
+        /// New vector; given without `text`, it clears the text.
+        data: Option<VectorRange>,
+        /// New text; embedded again where `data` is absent.
+        text: Option<String>,
+        /// Patch or new metadata, as `metadata_mode` says; absent = keep.
+        metadata: Option<Metadata>,
+        /// How `metadata` is meant.
+        metadata_mode: MetadataMode,
+    },
+    /// Removes a record.
+    Delete {
+        /// Rule for an id that does not exist.
+        missing: Missing,
+    },
+}
+
+/// Which parts of a record come with a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// The metadata (default).
+    pub metadata: bool,
+    /// The text (default).
+    pub text: bool,
+    /// The vector, as it was given.
+    pub data: bool,
+}
+
+impl Default for Include {
+    fn default() -> Self {
+        Include { metadata: true, text: true, data: false }
+    }
+}
+
+/// One batch of queries.
+#[derive(Clone, Debug, Default)]
+pub struct SearchRequest {
+    /// The queries, in request order, with the request's defaults filled in.
+    pub queries: Vec<Query>,
+    /// The numbers that the queries point into.
+    pub vectors: Vectors,
+    /// One bad query fails all; otherwise it fails alone.
+    pub atomic: bool,
+    /// The caller's own cap on queries.
+    pub batch_size_limit: Option<usize>,
+}
+
+/// What a query looks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueryInput {
+    /// The nearest to a vector.
+    Vector(VectorRange),
+    /// The nearest to a text's embedding.
+    Text(String),
+}
+
+/// One element of a search.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The caller's name for it, or `query_1`, `query_2`, ...
+    pub query_id: String,
+    /// Vector or text; `None` only where `refused` is set.
+    pub input: Option<QueryInput>,
+    /// Most matches to return.
+    pub limit: usize,
+    /// Least score of a match.
+    pub threshold: Option<f32>,
+    /// Condition on metadata; shared between queries that inherit the request's.
+    pub filter: Option<Arc<Filter>>,
+    /// Parts of the record to return.
+    pub include: Include,
+    /// Width of the beam; `None` = chosen by the engine.
+    pub ef_search: Option<usize>,
+    /// Why the decoder refused this query.
+    pub refused: Option<Box<Error>>,
+}

@@ -1,0 +1,5 @@
+//! Conditions on metadata.
+
+/// A condition on metadata, parsed and checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter;

@@ -1,0 +1,13 @@
+//! The engine of Volley, a batch-first vector store.
+//!
+//! Data goes one way: a request's bytes are decoded ([`codec`]), planned ([`batch`],
+//! [`collection`]), written to the log ([`log`]), applied to the next snapshot, published, and
+//! folded into the graph ([`index`]) by the indexer. The crate knows nothing of Node.
+#![deny(unsafe_code)]
+
+pub mod batch;
+pub mod error;
+pub mod filter;
+pub mod limits;
+pub mod record;
+pub mod storage;

@@ -1,0 +1,40 @@
+//! Every limit of the product, each one named constant with its unit.
+//!
+//! The manual's table, `limits()` and every error that a limit causes are made from these.
+
+/// Longest id, in bytes of UTF-8.
+pub const ID_BYTES_MAX: usize = 512;
+/// Largest metadata object, in bytes of its compact JSON text.
+pub const METADATA_BYTES_MAX: usize = 64 * 1024;
+/// Deepest nesting of metadata, in levels; the object itself is level 1.
+pub const METADATA_DEPTH_MAX: usize = 16;
+/// Largest integer magnitude in metadata and filters (2^53): beyond it doubles skip integers.
+pub const INTEGER_MAGNITUDE_MAX: u64 = 1 << 53;
+/// Longest text of a record or of a query, in bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Fewest dimensions of a collection.
+pub const DIMENSION_MIN: usize = 1;
+/// Most dimensions of a collection.
+pub const DIMENSION_MAX: usize = 8192;
+/// Most matches that one query may ask for.
+pub const SEARCH_LIMIT_MAX: usize = 1000;
+/// Matches returned where a query names no limit.
+pub const SEARCH_LIMIT_DEFAULT: usize = 10;
+/// Widest search beam.
+pub const EF_SEARCH_MAX: usize = 4096;
+/// Longest collection name, in characters.
+pub const COLLECTION_NAME_CHARACTERS_MAX: usize = 128;
+/// Most records in one page of a list.
+pub const LIST_LIMIT_MAX: usize = 10_000;
+/// Records in one page of a list where the request names no limit.
+pub const LIST_LIMIT_DEFAULT: usize = 1000;
+/// Deepest nesting of a filter, in levels of `$and`, `$or` and `$not`.
+pub const FILTER_DEPTH_MAX: usize = 16;
+/// Most conditions in one filter.
+pub const FILTER_CONDITIONS_MAX: usize = 1024;
+/// Most values in one `$in` or `$nin` list.
+pub const FILTER_VALUES_MAX: usize = 10_000;
+/// Payload size above which a batch is written as several staged frames, in bytes.
+pub const FRAME_PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most records that one collection holds: slots are 32 bits, the top bit is kept free.
+pub const RECORDS_MAX: usize = (1 << 31) - 1;

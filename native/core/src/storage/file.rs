@@ -1,0 +1,4 @@
+//! Real files.
+/// Files below one directory.
+#[derive(Debug)]
+pub struct FileStorage;

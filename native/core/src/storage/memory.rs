@@ -1,0 +1,4 @@
+//! Files in memory.
+/// Files in memory, for `:memory:` stores and tests.
+#[derive(Debug, Default)]
+pub struct MemoryStorage;
