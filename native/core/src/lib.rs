@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod batch;
+pub mod cow;
 pub mod error;
 pub mod filter;
 pub mod limits;
