@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod cow;
+pub mod embed;
 pub mod error;
 pub mod filter;
 pub mod limits;
