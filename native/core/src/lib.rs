@@ -9,6 +9,11 @@ pub mod batch;
 pub mod cow;
 pub mod error;
 pub mod filter;
+#[expect(
+    unsafe_code,
+    reason = "vector instructions, and the arena that they read"
+)]
+pub mod kernels;
 pub mod limits;
 pub mod record;
 pub mod storage;
