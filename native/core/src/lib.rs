@@ -10,5 +10,6 @@ pub mod cow;
 pub mod error;
 pub mod filter;
 pub mod limits;
+pub mod metadata;
 pub mod record;
 pub mod storage;
