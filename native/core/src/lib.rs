@@ -15,5 +15,6 @@ pub mod filter;
 )]
 pub mod kernels;
 pub mod limits;
+pub mod metadata;
 pub mod record;
 pub mod storage;

@@ -34,6 +34,10 @@ pub const FILTER_DEPTH_MAX: usize = 16;
 pub const FILTER_CONDITIONS_MAX: usize = 1024;
 /// Most values in one `$in` or `$nin` list.
 pub const FILTER_VALUES_MAX: usize = 10_000;
+/// Longest dotted path of a filter, in bytes of UTF-8.
+pub const FILTER_PATH_BYTES_MAX: usize = 512;
+/// Longest string that `$gt`, `$gte`, `$lt` and `$lte` compare with, in bytes of UTF-8.
+pub const FILTER_RANGE_BYTES_MAX: usize = 128;
 /// Payload size above which a batch is written as several staged frames, in bytes.
 pub const FRAME_PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most records that one collection holds: slots are 32 bits, the top bit is kept free.
