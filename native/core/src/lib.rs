@@ -9,6 +9,7 @@ pub mod batch;
 pub mod cow;
 pub mod error;
 pub mod filter;
+pub mod index;
 #[expect(
     unsafe_code,
     reason = "vector instructions, and the arena that they read"
