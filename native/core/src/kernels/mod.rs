@@ -58,6 +58,16 @@ impl InstructionSet {
             InstructionSet::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512vpopcntdq")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
     }
@@ -82,6 +92,9 @@ macro_rules! dispatch {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Kernels` with AVX2 is made only where the processor has AVX2.
             InstructionSet::Avx2 => unsafe { x86_64::avx2::$function($($argument),*) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above, for AVX-512 with all of the extensions that its functions enable.
+            InstructionSet::Avx512 => unsafe { x86_64::avx512::$function($($argument),*) },
             _ => scalar::$function($($argument),*),
         }
     };

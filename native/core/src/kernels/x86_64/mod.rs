@@ -2,6 +2,7 @@
 //! `scalar`, and the loops that they share.
 
 pub(super) mod avx2;
+pub(super) mod avx512;
 
 use super::rows::{CodeRows, Line};
 use crate::record::Slot;
