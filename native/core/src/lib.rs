@@ -10,5 +10,6 @@ pub mod cow;
 pub mod error;
 pub mod filter;
 pub mod limits;
+pub mod log;
 pub mod record;
 pub mod storage;
