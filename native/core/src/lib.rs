@@ -16,6 +16,7 @@ pub mod index;
 )]
 pub mod kernels;
 pub mod limits;
+pub mod log;
 pub mod metadata;
 pub mod record;
 pub mod storage;

@@ -83,8 +83,18 @@ impl Bytes for Vec<u8> {
 }
 
 /// The path of the directory that holds an entry; the store's own directory is the empty path.
-pub(crate) fn parent(path: &str) -> &str {
+fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// Makes a directory and its parents, and makes all of them durable.
+pub fn create_durable_directory(storage: &dyn Storage, path: &str) -> Result<()> {
+    storage.create_directory(path)?;
+    storage.sync_directory("")?;
+    for (end, _) in path.match_indices('/') {
+        storage.sync_directory(path.get(..end).unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 /// What the system said, as an error of ours.

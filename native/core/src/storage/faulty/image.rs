@@ -49,7 +49,8 @@ impl NameChange {
 }
 
 impl Names {
-    /// Does what the change says as far as what it stands on is there.
+    /// Does what the change says as far as what it stands on is there: directories are to be made
+    /// durable from the root down.
     fn apply(&mut self, change: &NameChange) {
         let above = change.directory();
         if !above.is_empty() && !self.directories.contains(above) {
