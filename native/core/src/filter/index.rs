@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::condition::{Comparison, Condition, Filter};
 use super::ordered_map::{Entry, OrderedMap};
-use super::posting::{Posting, Union};
+use super::posting::{BLOCK, Posting, Union};
 use super::scalar::{self, Scalar};
 use crate::batch::Metadata;
 use crate::limits::FILTER_PATH_BYTES_MAX;
@@ -15,14 +15,19 @@ use crate::record::Slot;
 
 /// For every path and value of metadata, the slots that have it.
 ///
-/// A clone costs one pointer and is an immutable view from then on; the first write after it to a
-/// part copies that part: nodes of at most 64 values, and the bitmaps that are written to, each
-/// once however many rows are written before the next clone. A value that no record has any more
-/// is removed at once, and its memory goes with the last view that shows it.
+/// A clone costs one pointer for each [`BLOCK`] of slots and is an immutable view from then on.
+/// The first write after it to a part copies that part: nodes of at most 64 values, and the
+/// bitmaps that are written to, each once however many rows are written before the next clone.
+/// Blocks know nothing of each other, so that a commit of new records copies no more in a large
+/// collection than in a small one. A value that no record has any more is removed at once, and
+/// its memory goes with the last view that shows it.
 #[derive(Clone, Debug, Default)]
 pub struct FilterIndex {
-    pub(super) paths: OrderedMap<PathIndex>,
+    pub(super) blocks: Vec<Block>,
 }
+
+/// The index of the metadata of [`BLOCK`] slots that follow each other: their paths.
+pub(super) type Block = OrderedMap<PathIndex>;
 
 /// What is known of one path.
 #[derive(Clone, Debug, Default)]
@@ -61,16 +66,47 @@ impl FilterIndex {
     /// The slots among `alive` whose metadata the filter holds for: exactly those for which
     /// [`Filter::matches`] is true.
     pub fn evaluate(&self, filter: &Filter, alive: &RoaringBitmap) -> RoaringBitmap {
-        self.holds(&filter.root, alive)
+        let mut found = RoaringBitmap::new();
+        let Some(last) = alive.max() else {
+            return found;
+        };
+        let empty = Block::default();
+        for number in 0..=last / BLOCK {
+            let base = number * BLOCK;
+            let mut within = RoaringBitmap::new();
+            within.insert_range(base..=base | (BLOCK - 1));
+            within &= alive;
+            if !within.is_empty() {
+                // A block without metadata is there for conditions that hold where a field is not.
+                let block = self.blocks.get(number as usize).unwrap_or(&empty);
+                found |= Search { block, base }.holds(&filter.root, &within);
+            }
+        }
+        found
     }
 
-    /// Heap bytes, about; the walk over all distinct values takes some milliseconds a million.
+    /// Heap bytes, about. It walks over all distinct values: some milliseconds for a million.
     pub fn memory_bytes(&self) -> usize {
-        self.paths.memory_bytes(&|path| {
+        let of_path = |path: &PathIndex| {
             path.present.memory_bytes()
                 + path.listed.memory_bytes()
                 + path.values.memory_bytes(&Posting::memory_bytes)
-        })
+        };
+        let blocks: usize = self
+            .blocks
+            .iter()
+            .map(|block| block.memory_bytes(&of_path))
+            .sum();
+        blocks + self.blocks.capacity() * size_of::<Block>()
+    }
+
+    /// The block of a slot, made where there is none.
+    pub(super) fn block_mut(&mut self, slot: Slot) -> &mut Block {
+        let number = (slot / BLOCK) as usize;
+        if self.blocks.len() <= number {
+            self.blocks.resize_with(number + 1, Block::default);
+        }
+        &mut self.blocks[number]
     }
 
     /// Inserts or removes a slot everywhere that metadata leads to, but not in fields that
@@ -82,8 +118,9 @@ impl FilterIndex {
         except: Option<&Metadata>,
         edit: fn(&mut Posting, Slot),
     ) {
+        let block = self.block_mut(slot);
         let walk = &mut Walk {
-            index: self,
+            block,
             slot,
             edit,
             path: String::new(),
@@ -99,7 +136,7 @@ impl FilterIndex {
 
 /// One walk over the metadata of one slot.
 struct Walk<'a> {
-    index: &'a mut FilterIndex,
+    block: &'a mut Block,
     slot: Slot,
     edit: fn(&mut Posting, Slot),
     /// Where the walk is.
@@ -118,13 +155,13 @@ impl Walk<'_> {
         self.path.push_str(key);
         let listed = listed || value.is_array();
         let Walk {
-            index,
+            block,
             slot,
             edit,
             path,
             key,
         } = self;
-        index.paths.update(path.as_bytes(), |path| {
+        block.update(path.as_bytes(), |path| {
             edit(&mut path.present, *slot);
             if listed {
                 edit(&mut path.listed, *slot);
@@ -166,7 +203,14 @@ impl PathIndex {
     }
 }
 
-impl FilterIndex {
+/// The evaluation of a filter in one block.
+struct Search<'a> {
+    block: &'a Block,
+    /// First slot of the block.
+    base: Slot,
+}
+
+impl Search<'_> {
     /// The slots within a set that a condition holds for.
     fn holds(&self, condition: &Condition, within: &RoaringBitmap) -> RoaringBitmap {
         match condition {
@@ -179,9 +223,9 @@ impl FilterIndex {
                 any
             }
             Condition::Not(inner) => within - self.holds(inner, within),
-            Condition::Exists { path } => self
-                .path(path)
-                .map_or_else(RoaringBitmap::new, |path| path.present.within(within)),
+            Condition::Exists { path } => self.path(path).map_or_else(RoaringBitmap::new, |path| {
+                path.present.within(self.base, within)
+            }),
             Condition::In { path, values } => self.one_of(path, values, within),
             Condition::Compare {
                 path,
@@ -190,13 +234,13 @@ impl FilterIndex {
             } => {
                 let range = KeyRange::of(*comparison, operand);
                 self.path(path)
-                    .map_or_else(RoaringBitmap::new, |path| path.range(&range, within))
+                    .map_or_else(RoaringBitmap::new, |path| self.range(path, &range, within))
             }
         }
     }
 
     fn path(&self, path: &str) -> Option<&PathIndex> {
-        self.paths.get(path.as_bytes())
+        self.block.get(path.as_bytes())
     }
 
     fn one_of(&self, path: &str, values: &[Scalar], within: &RoaringBitmap) -> RoaringBitmap {
@@ -212,9 +256,9 @@ impl FilterIndex {
             return RoaringBitmap::new();
         };
         let Some(second) = postings.next() else {
-            return first.within(within);
+            return first.within(self.base, within);
         };
-        let mut union = Union::new(within);
+        let mut union = Union::new(self.base, within);
         union.add(first);
         union.add(second);
         postings.for_each(|posting| union.add(posting));
@@ -255,12 +299,22 @@ impl FilterIndex {
             lower: above.lower.clone(),
             upper: below.upper.clone(),
         };
-        let mut slots = path.range(&inside, within);
-        let listed = path.listed.within(within);
+        let mut slots = self.range(path, &inside, within);
+        let listed = path.listed.within(self.base, within);
         if !listed.is_empty() {
-            slots |= path.range(below, &path.range(above, &listed));
+            slots |= self.range(path, below, &self.range(path, above, &listed));
         }
         slots
+    }
+
+    /// The slots within a set that have some value in a range.
+    fn range(&self, path: &PathIndex, range: &KeyRange, within: &RoaringBitmap) -> RoaringBitmap {
+        let mut union = Union::new(self.base, within);
+        let lower = range.lower.as_ref().map(Vec::as_slice);
+        let upper = range.upper.as_ref().map(Vec::as_slice);
+        path.values
+            .for_each_in(lower, upper, &mut |_, posting| union.add(posting));
+        union.finish()
     }
 }
 
@@ -297,18 +351,6 @@ impl Window<'_> {
             above: KeyRange::of(*above, least),
             below: KeyRange::of(*below, most),
         })
-    }
-}
-
-impl PathIndex {
-    /// The slots within a set that have some value in a range.
-    fn range(&self, range: &KeyRange, within: &RoaringBitmap) -> RoaringBitmap {
-        let mut union = Union::new(within);
-        let (lower, upper) = (range.lower.as_ref(), range.upper.as_ref());
-        let (lower, upper) = (lower.map(Vec::as_slice), upper.map(Vec::as_slice));
-        self.values
-            .for_each_in(lower, upper, &mut |_, posting| union.add(posting));
-        union.finish()
     }
 }
 

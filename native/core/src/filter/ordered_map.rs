@@ -66,6 +66,11 @@ enum Outcome<V> {
 }
 
 impl<V: Entry> OrderedMap<V> {
+    /// Whether there is no entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.root.is_none()
+    }
+
     /// The value of a key.
     pub(super) fn get(&self, key: &[u8]) -> Option<&V> {
         let mut node = self.root.as_ref()?;

@@ -1,30 +1,37 @@
-//! The slots of one value.
+//! The slots of one value in one block.
 
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
 use super::ordered_map::Entry;
-use crate::limits::RECORDS_MAX;
 use crate::record::Slot;
 
-/// Slots that a posting holds in place.
-pub(super) const FEW: usize = 3;
+/// Slots in a block; the slots of a block differ only in their low 16 bits. It is the span of one
+/// container of a Roaring bitmap.
+pub(super) const BLOCK: Slot = 1 << 16;
 
-/// A set of slots in 16 bytes, so that a value of one or a few records costs no bitmap.
+/// Slots that a posting holds in place.
+pub(super) const FEW: usize = 7;
+
+/// A set of slots of one block in 16 bytes, so that a value of one or a few records costs no
+/// bitmap.
 ///
-/// `Few` exactly where there are at most [`FEW`]; its slots ascend, unused ones are 0.
+/// `Few` exactly where there are at most [`FEW`]; it keeps their low bits, which ascend, and
+/// unused ones are 0.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Posting {
-    Few { count: u8, slots: [Slot; FEW] },
+    Few { count: u8, lows: [u16; FEW] },
     Many(Arc<RoaringBitmap>),
 }
+
+const _: () = assert!(size_of::<Posting>() == 16);
 
 impl Default for Posting {
     fn default() -> Self {
         Posting::Few {
             count: 0,
-            slots: [0; FEW],
+            lows: [0; FEW],
         }
     }
 }
@@ -36,38 +43,38 @@ impl Entry for Posting {
 }
 
 impl Posting {
-    /// The posting of ascending slots, at most [`FEW`].
-    pub(super) fn few(few: &[Slot]) -> Posting {
-        let mut slots = [0; FEW];
-        slots[..few.len()].copy_from_slice(few);
+    /// The posting of ascending low bits, at most [`FEW`].
+    pub(super) fn few(few: &[u16]) -> Posting {
+        let mut lows = [0; FEW];
+        lows[..few.len()].copy_from_slice(few);
         Posting::Few {
             count: few.len() as u8,
-            slots,
+            lows,
         }
     }
 
-    /// The posting of a bitmap.
+    /// The posting of a bitmap of one block.
     pub(super) fn from_bitmap(bitmap: RoaringBitmap) -> Posting {
         if bitmap.len() > FEW as u64 {
             Posting::Many(Arc::new(bitmap))
         } else {
-            Posting::few(&bitmap.iter().collect::<Vec<Slot>>())
+            Posting::few(&bitmap.iter().map(low).collect::<Vec<u16>>())
         }
     }
 
     pub(super) fn insert(&mut self, slot: Slot) {
         match self {
-            Posting::Few { count, slots } => {
-                let (used, free) = slots.split_at_mut(usize::from(*count));
-                let Err(place) = used.binary_search(&slot) else {
+            Posting::Few { count, lows } => {
+                let (used, free) = lows.split_at_mut(usize::from(*count));
+                let Err(place) = used.binary_search(&low(slot)) else {
                     return;
                 };
                 if free.is_empty() {
-                    let bitmap = used.iter().copied().chain([slot]).collect();
+                    let bitmap = slots(base(slot), used).chain([slot]).collect();
                     *self = Posting::Many(Arc::new(bitmap));
                 } else {
-                    slots[place..].rotate_right(1);
-                    slots[place] = slot;
+                    lows[place..=usize::from(*count)].rotate_right(1);
+                    lows[place] = low(slot);
                     *count += 1;
                 }
             }
@@ -79,14 +86,14 @@ impl Posting {
 
     pub(super) fn remove(&mut self, slot: Slot) {
         match self {
-            Posting::Few { count, slots } => {
-                let used = &mut slots[..usize::from(*count)];
-                let Ok(place) = used.binary_search(&slot) else {
+            Posting::Few { count, lows } => {
+                let used = &mut lows[..usize::from(*count)];
+                let Ok(place) = used.binary_search(&low(slot)) else {
                     return;
                 };
                 used[place..].rotate_left(1);
                 *count -= 1;
-                slots[usize::from(*count)] = 0;
+                lows[usize::from(*count)] = 0;
             }
             Posting::Many(bitmap) => {
                 let bitmap = Arc::make_mut(bitmap);
@@ -98,106 +105,91 @@ impl Posting {
         }
     }
 
-    /// The slots that are also within a set.
-    pub(super) fn within(&self, set: &RoaringBitmap) -> RoaringBitmap {
+    /// The slots that are also within a set, for the block that begins at `base`.
+    pub(super) fn within(&self, base: Slot, set: &RoaringBitmap) -> RoaringBitmap {
         match self {
-            Posting::Few { .. } => self
-                .few_slots()
-                .iter()
-                .filter(|&&s| set.contains(s))
+            Posting::Few { .. } => slots(base, self.lows())
+                .filter(|&slot| set.contains(slot))
                 .collect(),
             Posting::Many(bitmap) => &**bitmap & set,
         }
     }
 
-    /// Whether every slot is also in the other posting.
-    pub(super) fn is_subset(&self, other: &Posting) -> bool {
+    /// Whether every slot is also in another posting of the block that begins at `base`.
+    pub(super) fn is_subset(&self, base: Slot, other: &Posting) -> bool {
         match (self, other) {
-            (Posting::Many(one), Posting::Many(other)) => one.is_subset(other),
+            (Posting::Many(bitmap), Posting::Many(other)) => bitmap.is_subset(other),
             (Posting::Many(_), Posting::Few { .. }) => false,
-            _ => self.few_slots().iter().all(|&slot| other.contains(slot)),
+            (Posting::Few { .. }, Posting::Many(other)) => {
+                slots(base, self.lows()).all(|slot| other.contains(slot))
+            }
+            _ => self.lows().iter().all(|low| other.lows().contains(low)),
         }
     }
 
-    fn contains(&self, slot: Slot) -> bool {
+    /// The low bits of a `Few`; none of a `Many`.
+    pub(super) fn lows(&self) -> &[u16] {
         match self {
-            Posting::Few { .. } => self.few_slots().contains(&slot),
-            Posting::Many(bitmap) => bitmap.contains(slot),
-        }
-    }
-
-    /// The slots of a `Few`; none of a `Many`.
-    pub(super) fn few_slots(&self) -> &[Slot] {
-        match self {
-            Posting::Few { count, slots } => &slots[..usize::from(*count)],
+            Posting::Few { count, lows } => &lows[..usize::from(*count)],
             Posting::Many(_) => &[],
         }
     }
 
     /// Heap bytes.
     pub(super) fn memory_bytes(&self) -> usize {
+        // The counters, the bitmap and its one container stand before the container's data, which
+        // is stored as it is in memory.
+        const FRAME: usize = 16 + size_of::<RoaringBitmap>() + 32;
         match self {
             Posting::Few { .. } => 0,
-            Posting::Many(bitmap) => {
-                // The stored form is that of memory, but for the frame of each container.
-                let containers = bitmap.statistics().n_containers as usize;
-                bitmap.serialized_size() + containers * 32 + size_of::<RoaringBitmap>() + 32
-            }
+            Posting::Many(bitmap) => FRAME + bitmap.serialized_size(),
         }
     }
 }
 
-/// The union of many postings, within a set.
+/// The union of many postings of one block, within a set.
 pub(super) struct Union<'a> {
+    base: Slot,
     within: &'a RoaringBitmap,
-    /// Slots of small postings, in any order.
-    slots: Vec<Slot>,
-    /// Union of the large ones.
-    bitmap: RoaringBitmap,
+    /// One bit for each slot of the block.
+    bits: Vec<u8>,
 }
 
-/// Below this many slots a posting is added slot by slot.
-const SMALL: u64 = 256;
-
 impl<'a> Union<'a> {
-    pub(super) fn new(within: &'a RoaringBitmap) -> Self {
+    /// An empty union for the block that begins at `base`.
+    pub(super) fn new(base: Slot, within: &'a RoaringBitmap) -> Self {
         Union {
+            base,
             within,
-            slots: Vec::new(),
-            bitmap: RoaringBitmap::new(),
+            bits: vec![0; BLOCK as usize / 8],
         }
     }
 
     pub(super) fn add(&mut self, posting: &Posting) {
         match posting {
-            Posting::Few { .. } => self.slots.extend_from_slice(posting.few_slots()),
-            Posting::Many(bitmap) if bitmap.len() <= SMALL => self.slots.extend(bitmap.iter()),
-            Posting::Many(bitmap) => self.bitmap |= &**bitmap,
+            Posting::Few { .. } => posting.lows().iter().for_each(|&low| self.set(low)),
+            Posting::Many(bitmap) => bitmap.iter().for_each(|slot| self.set(low(slot))),
         }
     }
 
     pub(super) fn finish(self) -> RoaringBitmap {
-        let Some(last) = self.within.max() else {
-            return RoaringBitmap::new();
-        };
-        let bytes = last as usize / 8 + 1;
-        // Setting bits beats sorting once there is about one slot in every few bytes.
-        let dense = self.slots.len() > bytes / 16 && (last as usize) < RECORDS_MAX;
-        let mut union = if dense {
-            let mut bits = vec![0u8; bytes];
-            for slot in self.slots {
-                if let Some(byte) = bits.get_mut(slot as usize / 8) {
-                    *byte |= 1 << (slot % 8);
-                }
-            }
-            RoaringBitmap::from_lsb0_bytes(0, &bits)
-        } else {
-            let mut slots = self.slots;
-            slots.sort_unstable();
-            slots.into_iter().collect()
-        };
-        union |= self.bitmap;
-        union &= self.within;
-        union
+        RoaringBitmap::from_lsb0_bytes(self.base, &self.bits) & self.within
     }
+
+    fn set(&mut self, low: u16) {
+        self.bits[usize::from(low) / 8] |= 1 << (low % 8);
+    }
+}
+
+/// The first slot of a slot's block.
+pub(super) fn base(slot: Slot) -> Slot {
+    slot & !(BLOCK - 1)
+}
+
+fn low(slot: Slot) -> u16 {
+    (slot & (BLOCK - 1)) as u16
+}
+
+fn slots(base: Slot, lows: &[u16]) -> impl Iterator<Item = Slot> {
+    lows.iter().map(move |&low| base | Slot::from(low))
 }

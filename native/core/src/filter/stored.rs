@@ -1,19 +1,20 @@
 //! The index in a checkpoint. Integers are little-endian.
 //!
 //! ```text
-//! index    version u8 = 1, count of paths u32, paths
+//! index    version u8 = 1, count of blocks u32, blocks
+//! block    number u16, count of paths u32 (not 0), paths
 //! path     length u16, UTF-8, posting (present), posting (listed), count of values u32, values
 //! value    bytes shared with the key before u8, length of the rest u8, rest, posting
-//! posting  count u8 (0 to 3), slots u32 each; or 255, length u32, portable Roaring format
+//! posting  count u8 (0 to 7), low bits of slots u16 each; or 255, length u32, portable Roaring
 //! ```
 //!
-//! Paths and keys of values ascend, as do slots. Equal indexes have equal bytes.
+//! Blocks, paths, keys of values and slots ascend. Equal indexes have equal bytes.
 
 use roaring::RoaringBitmap;
 
-use super::index::{FilterIndex, PathIndex};
+use super::index::{Block, FilterIndex, PathIndex};
 use super::ordered_map::Entry;
-use super::posting::{FEW, Posting};
+use super::posting::{self, BLOCK, FEW, Posting};
 use super::scalar::is_key;
 use crate::error::{Error, Result};
 use crate::limits::{FILTER_PATH_BYTES_MAX, RECORDS_MAX};
@@ -27,37 +28,35 @@ impl FilterIndex {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
         let count = reserve_count(out);
-        let mut paths = 0u32;
-        self.paths.for_each(&mut |path, index| {
-            paths += 1;
-            out.extend_from_slice(&(path.len() as u16).to_le_bytes());
-            out.extend_from_slice(path);
-            index.encode(out);
-        });
-        set_count(out, count, paths);
+        let mut blocks = 0;
+        for (number, block) in self.blocks.iter().enumerate() {
+            if !block.is_empty() {
+                blocks += 1;
+                out.extend_from_slice(&(number as u16).to_le_bytes());
+                encode_block(block, out);
+            }
+        }
+        set_count(out, count, blocks);
     }
 
     /// Reads what [`FilterIndex::encode`] wrote. Anything else, be it longer, shorter, out of
     /// order or without sense, is `CORRUPTED`.
     pub fn decode(bytes: &[u8]) -> Result<FilterIndex> {
-        let mut reader = Reader { rest: bytes };
+        let mut reader = Reader {
+            rest: bytes,
+            base: 0,
+        };
         let version = reader.u8()?;
         if version != VERSION {
             return Err(corrupted(format_args!("version {version} is not known")));
         }
         let mut index = FilterIndex::default();
-        let mut last: Option<&[u8]> = None;
         for _ in 0..reader.u32()? {
-            let length = usize::from(reader.u16()?);
-            let path = reader.take(length)?;
-            if length > FILTER_PATH_BYTES_MAX || std::str::from_utf8(path).is_err() {
-                return Err(corrupted("a path is too long or not UTF-8"));
+            reader.base = Slot::from(reader.u16()?) * BLOCK;
+            if reader.base as usize >= RECORDS_MAX || reader.base < index.end() {
+                return Err(corrupted("blocks do not ascend, or are out of range"));
             }
-            if last.replace(path).is_some_and(|last| last >= path) {
-                return Err(corrupted("paths do not ascend"));
-            }
-            let decoded = PathIndex::decode(&mut reader)?;
-            index.paths.update(path, |path| *path = decoded);
+            *index.block_mut(reader.base) = decode_block(&mut reader)?;
         }
         if !reader.rest.is_empty() {
             return Err(corrupted(format_args!(
@@ -67,6 +66,44 @@ impl FilterIndex {
         }
         Ok(index)
     }
+
+    /// The slot after the last block.
+    fn end(&self) -> Slot {
+        self.blocks.len() as Slot * BLOCK
+    }
+}
+
+fn encode_block(block: &Block, out: &mut Vec<u8>) {
+    let count = reserve_count(out);
+    let mut paths = 0;
+    block.for_each(&mut |path, index| {
+        paths += 1;
+        out.extend_from_slice(&(path.len() as u16).to_le_bytes());
+        out.extend_from_slice(path);
+        index.encode(out);
+    });
+    set_count(out, count, paths);
+}
+
+fn decode_block(reader: &mut Reader) -> Result<Block> {
+    let mut block = Block::default();
+    let mut last: Option<&[u8]> = None;
+    for _ in 0..reader.u32()? {
+        let length = usize::from(reader.u16()?);
+        let path = reader.take(length)?;
+        if length > FILTER_PATH_BYTES_MAX || std::str::from_utf8(path).is_err() {
+            return Err(corrupted("a path is too long or not UTF-8"));
+        }
+        if last.replace(path).is_some_and(|last| last >= path) {
+            return Err(corrupted("paths do not ascend"));
+        }
+        let decoded = PathIndex::decode(reader)?;
+        block.update(path, |path| *path = decoded);
+    }
+    if block.is_empty() {
+        return Err(corrupted("a block is empty"));
+    }
+    Ok(block)
 }
 
 impl PathIndex {
@@ -74,7 +111,7 @@ impl PathIndex {
         encode_posting(&self.present, out);
         encode_posting(&self.listed, out);
         let count = reserve_count(out);
-        let mut values = 0u32;
+        let mut values = 0;
         let mut last = Vec::new();
         self.values.for_each(&mut |key, posting| {
             values += 1;
@@ -97,7 +134,7 @@ impl PathIndex {
     fn decode(reader: &mut Reader) -> Result<PathIndex> {
         let present = reader.posting()?;
         let listed = reader.posting()?;
-        if present.is_empty() || !listed.is_subset(&present) {
+        if present.is_empty() || !listed.is_subset(reader.base, &present) {
             return Err(corrupted("a path has no slot, or lists where it is not"));
         }
         let mut index = PathIndex {
@@ -124,7 +161,10 @@ impl PathIndex {
             key.truncate(shared);
             key.extend_from_slice(rest);
             let posting = reader.posting()?;
-            if !is_key(&key) || posting.is_empty() || !posting.is_subset(&index.present) {
+            if !is_key(&key)
+                || posting.is_empty()
+                || !posting.is_subset(reader.base, &index.present)
+            {
                 return Err(corrupted(
                     "a value is malformed, or has slots outside of its path",
                 ));
@@ -149,8 +189,8 @@ fn encode_posting(posting: &Posting, out: &mut Vec<u8>) {
     match posting {
         Posting::Few { count, .. } => {
             out.push(*count);
-            for slot in posting.few_slots() {
-                out.extend_from_slice(&slot.to_le_bytes());
+            for low in posting.lows() {
+                out.extend_from_slice(&low.to_le_bytes());
             }
         }
         Posting::Many(bitmap) => {
@@ -167,6 +207,8 @@ fn encode_posting(posting: &Posting, out: &mut Vec<u8>) {
 /// Bytes still to be read.
 struct Reader<'a> {
     rest: &'a [u8],
+    /// First slot of the block that is being read.
+    base: Slot,
 }
 
 impl<'a> Reader<'a> {
@@ -204,35 +246,30 @@ impl<'a> Reader<'a> {
         let count = self.u8()?;
         if count == BITMAP {
             let length = self.u32()? as usize;
-            return bitmap(self.take(length)?).map(Posting::from_bitmap);
+            return bitmap(self.take(length)?, self.base).map(Posting::from_bitmap);
         }
         if usize::from(count) > FEW {
             return Err(corrupted(format_args!(
                 "a posting of {count} slots is not a bitmap"
             )));
         }
-        let mut slots: [Slot; FEW] = [0; FEW];
-        let slots = &mut slots[..usize::from(count)];
-        for slot in &mut *slots {
-            *slot = self.u32()?;
+        let mut lows = [0; FEW];
+        let lows = &mut lows[..usize::from(count)];
+        for low in &mut *lows {
+            *low = self.u16()?;
         }
-        let ascending = slots.is_sorted_by(|one, next| one < next);
-        if !ascending
-            || slots
-                .last()
-                .is_some_and(|&last| last as usize >= RECORDS_MAX)
-        {
-            return Err(corrupted("slots do not ascend, or are out of range"));
+        if !lows.is_sorted_by(|one, next| one < next) {
+            return Err(corrupted("slots do not ascend"));
         }
-        Ok(Posting::few(slots))
+        Ok(Posting::few(lows))
     }
 }
 
-fn bitmap(bytes: &[u8]) -> Result<RoaringBitmap> {
+fn bitmap(bytes: &[u8], base: Slot) -> Result<RoaringBitmap> {
     let bitmap = RoaringBitmap::deserialize_from(bytes).map_err(corrupted)?;
-    let last = bitmap.max().map_or(0, |last| last as usize);
-    if bitmap.len() <= FEW as u64 || last >= RECORDS_MAX {
-        return Err(corrupted("a bitmap is too small or out of range"));
+    let inside = |slot: Option<Slot>| slot.is_some_and(|slot| posting::base(slot) == base);
+    if bitmap.len() <= FEW as u64 || !inside(bitmap.min()) || !inside(bitmap.max()) {
+        return Err(corrupted("a bitmap is too small or not of its block"));
     }
     // The format has fields that its reader skips, and several forms of one set.
     let mut again = Vec::with_capacity(bytes.len());

@@ -58,7 +58,7 @@ fn set(map: &mut OrderedMap<u32>, model: &mut Model, key: Vec<u8>, value: u32) {
 fn range(map: &OrderedMap<u32>, lower: Bound<&[u8]>, upper: Bound<&[u8]>) -> Vec<(Vec<u8>, u32)> {
     let mut list = Vec::new();
     map.for_each_in(lower, upper, &mut |key, value| {
-        list.push((key.to_vec(), *value))
+        list.push((key.to_vec(), *value));
     });
     list
 }
