@@ -9,6 +9,12 @@ pub mod batch;
 pub mod cow;
 pub mod error;
 pub mod filter;
+pub mod index;
+#[expect(
+    unsafe_code,
+    reason = "vector instructions, and the arena that they read"
+)]
+pub mod kernels;
 pub mod limits;
 pub mod metadata;
 pub mod record;
