@@ -118,5 +118,11 @@ fn check_level(level: usize, pointer: &Pointer) -> Result<()> {
 }
 
 fn limit(pointer: &Pointer, limit: usize, actual: usize, unit: &'static str) -> Error {
-    Error::limit(ErrorCode::InvalidMetadata, &pointer.to_string(), limit, actual, unit)
+    Error::limit(
+        ErrorCode::InvalidMetadata,
+        &pointer.to_string(),
+        limit,
+        actual,
+        unit,
+    )
 }

@@ -17,17 +17,26 @@ enum Token<'a> {
 impl<'a> Pointer<'a> {
     /// The place where a walk starts: a field of the request.
     pub(crate) fn root(field: &'a str) -> Self {
-        Pointer { parent: None, token: Token::Key(field) }
+        Pointer {
+            parent: None,
+            token: Token::Key(field),
+        }
     }
 
     /// A member of the object here.
     pub(crate) fn key(&'a self, key: &'a str) -> Self {
-        Pointer { parent: Some(self), token: Token::Key(key) }
+        Pointer {
+            parent: Some(self),
+            token: Token::Key(key),
+        }
     }
 
     /// An element of the list here.
     pub(crate) fn place(&'a self, place: usize) -> Self {
-        Pointer { parent: Some(self), token: Token::Place(place) }
+        Pointer {
+            parent: Some(self),
+            token: Token::Place(place),
+        }
     }
 }
 

@@ -17,7 +17,11 @@ fn object(value: Value) -> Metadata {
 fn nested(key: &str, levels: usize, objects: bool) -> Metadata {
     let mut value = json!(1);
     for _ in 1..levels {
-        value = if objects { json!({ "a": value }) } else { json!([value]) };
+        value = if objects {
+            json!({ "a": value })
+        } else {
+            json!([value])
+        };
     }
     Metadata::from_iter([(key.to_owned(), value)])
 }
@@ -34,7 +38,10 @@ fn refused(metadata: Value, field: &str) -> crate::error::Error {
 #[test]
 fn valid_metadata_becomes_its_compact_text() {
     let text = r#"{"":[],"a":{"b":[1,1.0,-0.0,1e+300,null,true,"é\u0000"]},"c.d/~":{}}"#;
-    assert_eq!(check(&object(serde_json::from_str(text).unwrap())).unwrap(), text.as_bytes());
+    assert_eq!(
+        check(&object(serde_json::from_str(text).unwrap())).unwrap(),
+        text.as_bytes()
+    );
     assert_eq!(check(&Metadata::new()).unwrap(), b"{}");
 }
 
@@ -77,7 +84,10 @@ fn integers_beyond_the_exact_range_are_refused_and_floats_are_not() {
 fn the_text_is_limited_in_bytes() {
     let shell = r#"{"a":""}"#.len();
     let fill = |length: usize| object(json!({"a": "x".repeat(length - shell)}));
-    assert_eq!(check(&fill(METADATA_BYTES_MAX)).unwrap().len(), METADATA_BYTES_MAX);
+    assert_eq!(
+        check(&fill(METADATA_BYTES_MAX)).unwrap().len(),
+        METADATA_BYTES_MAX
+    );
     let error = check(&fill(METADATA_BYTES_MAX + 1)).unwrap_err();
     assert_eq!(error.details["field"], "/metadata");
     assert_eq!(error.details["unit"], "bytes");
@@ -96,9 +106,17 @@ fn stored_bytes_that_are_no_object_are_corrupted() {
 fn merge_follows_the_examples_of_its_rfc() {
     for (target, patch, result) in [
         (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-        (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+        (
+            json!({"a": "b"}),
+            json!({"b": "c"}),
+            json!({"a": "b", "b": "c"}),
+        ),
         (json!({"a": "b"}), json!({"a": null}), json!({})),
-        (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+        (
+            json!({"a": "b", "b": "c"}),
+            json!({"a": null}),
+            json!({"b": "c"}),
+        ),
         (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
         (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
         (
@@ -106,15 +124,39 @@ fn merge_follows_the_examples_of_its_rfc() {
             json!({"a": {"b": "d", "c": null}}),
             json!({"a": {"b": "d"}}),
         ),
-        (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
-        (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
-        (json!({"a": "foo"}), json!({"a": {"b": {"c": null}}}), json!({"a": {"b": {}}})),
-        (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
-        (json!({"a": 1}), json!({"b": [null]}), json!({"a": 1, "b": [null]})),
+        (
+            json!({"a": [{"b": "c"}]}),
+            json!({"a": [1]}),
+            json!({"a": [1]}),
+        ),
+        (
+            json!({"e": null}),
+            json!({"a": 1}),
+            json!({"e": null, "a": 1}),
+        ),
+        (
+            json!({"a": "foo"}),
+            json!({"a": {"b": {"c": null}}}),
+            json!({"a": {"b": {}}}),
+        ),
+        (
+            json!({}),
+            json!({"a": {"bb": {"ccc": null}}}),
+            json!({"a": {"bb": {}}}),
+        ),
+        (
+            json!({"a": 1}),
+            json!({"b": [null]}),
+            json!({"a": 1, "b": [null]}),
+        ),
     ] {
         let mut merged = object(target.clone());
         merge(&mut merged, &object(patch.clone()));
-        assert_eq!(Value::Object(merged), result, "{target} patched with {patch}");
+        assert_eq!(
+            Value::Object(merged),
+            result,
+            "{target} patched with {patch}"
+        );
     }
 }
 
@@ -141,12 +183,21 @@ fn any_metadata() -> impl Strategy<Value = Metadata> {
 
 /// RFC 7396, section 2, in the words of its pseudocode.
 fn merge_patch(target: Value, patch: &Value) -> Value {
-    let Value::Object(patch) = patch else { return patch.clone() };
-    let mut target = if target.is_object() { object(target) } else { Metadata::new() };
+    let Value::Object(patch) = patch else {
+        return patch.clone();
+    };
+    let mut target = if target.is_object() {
+        object(target)
+    } else {
+        Metadata::new()
+    };
     for (name, value) in patch {
         let before = target.remove(name);
         if !value.is_null() {
-            target.insert(name.clone(), merge_patch(before.unwrap_or(Value::Null), value));
+            target.insert(
+                name.clone(),
+                merge_patch(before.unwrap_or(Value::Null), value),
+            );
         }
     }
     Value::Object(target)
