@@ -84,29 +84,3 @@ fn panic_error(panic: &(dyn Any + Send)) -> Error {
         .unwrap_or("unknown");
     Error::internal(format!("panic: {text}"))
 }
-
-#[cfg(test)]
-mod tests {
-    use volley_core::error::ErrorCode;
-
-    use super::*;
-
-    #[test]
-    fn an_error_body_has_code_message_retriable_and_details() {
-        let error = Error::new(ErrorCode::Overloaded, "busy").with("limit", 5);
-        let body: Value = serde_json::from_slice(&error_body(&error)).unwrap();
-        assert_eq!(
-            body,
-            serde_json::json!({"error": {
-                "error_code": "OVERLOADED", "error_message": "busy", "retriable": true, "limit": 5
-            }})
-        );
-    }
-
-    #[test]
-    fn a_panic_becomes_an_internal_error_with_its_text() {
-        let error = guarded::<()>(|| panic!("slot {} is free", 7)).unwrap_err();
-        assert_eq!(error.code, ErrorCode::Internal);
-        assert_eq!(error.message, "panic: slot 7 is free");
-    }
-}
