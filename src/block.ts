@@ -37,7 +37,8 @@ export class BlockBuilder {
     if (isFloat32Array(vector)) {
       if (isSharedArrayBuffer(vector.buffer)) return SHARED;
       this.#reserve(vector.length);
-      this.#values.set(vector, this.#used);
+      // A detached array has no length, and copying from it throws.
+      if (vector.length > 0) this.#values.set(vector, this.#used);
       this.#accept(vector.length);
       return undefined;
     }
