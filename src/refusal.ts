@@ -1,0 +1,32 @@
+import type { ErrorCode } from './errors.js';
+import type { Failure } from './types.js';
+
+/**
+ * Why one row cannot be written as JSON. Such a row is sent without its id, which the engine
+ * refuses for that row alone; the reason found here then stands in the reply.
+ */
+export interface Refusal {
+  /** The row's id, where it is a string that can be shown. */
+  readonly id: string | null;
+  /** What the reply says of the row. */
+  readonly failure: Failure;
+}
+
+/** A refusal; `index` is the row's place in the batch. */
+export function refusal(
+  code: ErrorCode,
+  index: number,
+  field: string,
+  reason: string,
+  id: unknown = null,
+): Refusal {
+  return {
+    id: typeof id === 'string' && id.isWellFormed() ? id : null,
+    failure: {
+      errorCode: code,
+      errorMessage: `index ${index}: ${field} ${reason}`,
+      retriable: false,
+      field,
+    },
+  };
+}
