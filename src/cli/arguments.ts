@@ -103,6 +103,7 @@ export function parseArguments(argv: readonly string[], specs: OptionSpecs): Arg
   const options: NonNullable<ParseArgsConfig['options']> = {};
   for (const [name, { value }] of Object.entries(specs)) {
     options[name] = { type: value === undefined ? 'boolean' : 'string', multiple: true };
+    if (name === 'help') options[name].short = 'h';
   }
   try {
     const parsed = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });

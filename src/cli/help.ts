@@ -1,4 +1,4 @@
-import { COMMON_OPTIONS } from './arguments.js';
+import { COMMON_OPTIONS, type OptionSpecs } from './arguments.js';
 import type { Command } from './command.js';
 
 const INTRODUCTION = 'Volley: a batch-first vector store.';
@@ -29,8 +29,8 @@ export function programHelp(commands: readonly Command[]): string {
 
 /** The help of one command. */
 export function commandHelp(command: Command): string {
-  const options = Object.entries({ ...command.options, ...COMMON_OPTIONS });
-  const rows = options.map(([name, { value, help }]): [string, string] => [
+  const specs: OptionSpecs = { ...command.options, ...COMMON_OPTIONS };
+  const rows = Object.entries(specs).map(([name, { value, help }]): [string, string] => [
     value === undefined ? `--${name}` : `--${name} <${value}>`,
     help,
   ]);

@@ -1,4 +1,11 @@
-import { formatAmount, formatBytes, formatCount, formatDuration, formatRate, formatTally } from './format.js';
+import {
+  formatAmount,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatRate,
+  formatTally,
+} from './format.js';
 import type { LoadSummary } from './load.js';
 
 /** What the summary says beside the counts. */
@@ -23,7 +30,9 @@ export function summaryLines(summary: LoadSummary, context: SummaryContext): str
     `  read        ${formatBytes(bytes)} in ${formatAmount(batches, 'batch').replace(/hs$/, 'hes')}`,
     ...(unchanged > 0 ? [`  unchanged   ${formatCount(unchanged)}`] : []),
     ...(skipped > 0 ? [`  skipped     ${formatCount(skipped)}`] : []),
-    ...(failed > 0 ? [`  failed      ${formatCount(failed)}: ${formatTally(summary.failures)}`] : []),
+    ...(failed > 0
+      ? [`  failed      ${formatCount(failed)}: ${formatTally(summary.failures)}`]
+      : []),
     ...(failed > 0 ? [`              ${whereFailuresAre(context)}`] : []),
     ...(summary.stoppedBy === undefined ? [] : [`  stopped     ${summary.stoppedBy.message}`]),
     `  durability  ${durability}: ${DURABILITY_MEANS[durability]}`,

@@ -1,5 +1,11 @@
 import { performance } from 'node:perf_hooks';
-import { type ErrorCode, type Failure, type InsertResult, type InsertRow, VolleyError } from '../index.js';
+import {
+  type ErrorCode,
+  type Failure,
+  type InsertResult,
+  type InsertRow,
+  VolleyError,
+} from '../index.js';
 import type { ImportItem, RowProblem } from './input/row.js';
 import type { Progress } from './progress-bar.js';
 

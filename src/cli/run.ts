@@ -1,4 +1,5 @@
-import { VolleyError, version } from '../index.js';
+import { createRequire } from 'node:module';
+import { VolleyError } from '../index.js';
 import { type Arguments, COMMON_OPTIONS, parseArguments, UsageError } from './arguments.js';
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './command.js';
 import { demoCommand } from './commands/demo.js';
@@ -22,10 +23,10 @@ const COMMANDS: readonly Command[] = [
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
   const [name, ...rest] = argv;
   if (name === '--version') {
-    terminal.print(version());
+    terminal.print(packageVersion());
     return EXIT_OK;
   }
-  if (name === '--help') {
+  if (name === '--help' || name === '-h') {
     terminal.print(programHelp(COMMANDS));
     return EXIT_OK;
   }
@@ -38,6 +39,12 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   return await runCommand(command, rest, terminal);
 }
 
+/** Read from the package, so that it is told even where the native part is missing. */
+function packageVersion(): string {
+  const require = createRequire(import.meta.url);
+  return (require('../../package.json') as { version: string }).version;
+}
+
 async function runCommand(
   command: Command,
   argv: readonly string[],
@@ -46,9 +53,14 @@ async function runCommand(
   let args: Arguments | undefined;
   try {
     args = parseArguments(argv, { ...command.options, ...COMMON_OPTIONS });
-    if (!args.has('help')) return await command.run(args, terminal);
-    terminal.print(commandHelp(command));
-    return EXIT_OK;
+    if (args.has('help')) {
+      terminal.print(commandHelp(command));
+      return EXIT_OK;
+    }
+    if (command.positionals === '' && args.positionals.length > 0) {
+      throw new UsageError(`${args.positionals[0]} is not expected; there are options only`);
+    }
+    return await command.run(args, terminal);
   } catch (error) {
     if (error instanceof UsageError) {
       terminal.notice(`volley ${command.name}: ${error.message}`);

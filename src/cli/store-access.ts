@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { type Collection, type OpenOptions, open, type Store } from '../index.js';
-import { type Arguments, UsageError } from './arguments.js';
+import type { Arguments } from './arguments.js';
 
 /** The options that name a collection. */
 export const COLLECTION_OPTIONS = {
@@ -30,7 +30,7 @@ export async function withExistingStore<Result>(
   try {
     await access(path);
   } catch {
-    throw new UsageError(`there is no store at ${path}`);
+    throw new Error(`there is no store at ${path}`);
   }
   return await withStore(path, {}, work);
 }

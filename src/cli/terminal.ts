@@ -27,7 +27,7 @@ export class Terminal {
   constructor({ stdout, stderr, env }: TerminalOptions) {
     this.#stdout = stdout;
     this.#stderr = stderr;
-    const refused = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
+    const refused = (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb';
     this.#styled = stdout.isTTY === true && !refused;
   }
 

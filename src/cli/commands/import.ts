@@ -36,7 +36,10 @@ export const importCommand: Command = {
     ...COLLECTION_OPTIONS,
     embedder: { value: 'name', help: 'of a new collection: lexical' },
     dimension: { value: 'n', help: 'of a new collection; default: that of the input' },
-    metric: { value: 'name', help: 'of a new collection: cosine (default), euclidean, dot_product' },
+    metric: {
+      value: 'name',
+      help: 'of a new collection: cosine (default), euclidean, dot_product',
+    },
     batch: { value: 'n', help: `operations per batch; default: ${BATCH_COUNT_DEFAULT}` },
     'on-conflict': { value: 'rule', help: 'for ids that exist: replace (default), skip, error' },
     durability: { value: 'level', help: 'always (default), interval, never' },
@@ -218,7 +221,7 @@ class Failures {
 }
 
 function describeFailure({ row, error }: LoadFailure): string {
-  const place = row === undefined ? `${error['path']}:${error['line']}` : JSON.stringify(row.id);
+  const place = row === undefined ? `${error.path}:${error.line}` : JSON.stringify(row.id);
   return `failed ${place}: ${error.errorCode}: ${error.errorMessage}`;
 }
 

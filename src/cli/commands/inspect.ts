@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CollectionInfo, Limits } from '../../index.js';
-import { type Arguments, UsageError } from '../arguments.js';
+import type { Arguments } from '../arguments.js';
 import { type Command, EXIT_OK } from '../command.js';
 import { formatAmount, formatBytes, formatCount, formatTable } from '../format.js';
 import { withExistingStore } from '../store-access.js';
@@ -32,7 +32,6 @@ interface Inspection {
 async function runInspect(args: Arguments, terminal: Terminal): Promise<number> {
   const path = args.text('store') ?? DEMO_STORE;
   const only = args.text('collection');
-  if (args.positionals.length > 0) throw new UsageError('inspect takes options only');
   const inspection = await withExistingStore(path, async (store): Promise<Inspection> => {
     const collections =
       only === undefined

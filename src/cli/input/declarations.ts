@@ -87,10 +87,12 @@ function skipBlankLines({ lines, from, to }: Scope): number {
 function isNotWorthFinding(lines: readonly Line[]): boolean {
   const code = lines.find((line) => line.code !== '')?.code;
   if (code === undefined) return !lines[0]?.text.trim().startsWith('/**');
-  return /^(import\b|export\s*(type\s*)?[*{])/.test(code) || /^[})\]]+[;,]?$/.test(code);
+  if (/^(import\b|export\s*(type\s*)?[*{])/.test(code)) return true;
+  return lines.every((line) => /^[})\]]*[;,]?$/.test(line.code));
 }
 
-const NAME = /\b(namespace|module|interface|class|enum|type|const|let|var)\s+("[^"]*"|'[^']*'|[\w$.]+)/;
+const NAME =
+  /\b(namespace|module|interface|class|enum|type|const|let|var)\s+("[^"]*"|'[^']*'|[\w$.]+)/;
 
 /** The lines between a declaration's braces; absent where it has no name or no such lines. */
 function bodyOf({ lines, from, to, heading }: Scope): Scope | undefined {
@@ -100,11 +102,17 @@ function bodyOf({ lines, from, to, heading }: Scope): Scope | undefined {
   if (opening + 1 >= to || !lines[opening]?.code.endsWith('{')) return undefined;
   if (!lines[to - 1]?.code.startsWith('}')) return undefined;
   const header = lines.slice(from, opening + 1).find(({ code }) => code !== '')?.text ?? '';
-  const [, kind, name] = NAME.exec(header) ?? (/\bglobal\b/.test(header) ? ['', 'global', ''] : []);
-  if (kind === undefined) return undefined;
-  const title = `${kind} ${name}`.trim();
+  const title = titleOf(header);
+  if (title === undefined) return undefined;
   const path = heading === '' ? title : `${heading} > ${title}`;
   return { lines, from: opening + 1, to: to - 1, heading: path };
+}
+
+/** A declaration's kind and name: `interface Stats`. */
+function titleOf(header: string): string | undefined {
+  const [, kind, name] = NAME.exec(header) ?? [];
+  if (kind !== undefined) return `${kind} ${name}`;
+  return /^\s*(declare\s+)?global\s*\{/.test(header) ? 'global' : undefined;
 }
 
 /** The lines without their common indentation, and comments without their frame. */
@@ -170,7 +178,7 @@ function scanLine(text: string, state: ScanState): string {
     }
     code += mark;
     if ('([{'.includes(mark)) state.depth += 1;
-    else if (')]}'.includes(mark)) state.depth -= 1;
+    else if (')]}'.includes(mark)) state.depth = Math.max(0, state.depth - 1);
     else state.quote = mark;
   }
   return code.trim();

@@ -22,7 +22,7 @@ export async function findSources(quest: SourceQuest): Promise<Source[]> {
   const sources: Source[] = [];
   const walk = { accepts: isPassageFile, ...(onNotice === undefined ? {} : { onNotice }) };
   for await (const file of walkFiles(paths, walk)) sources.push(await sourceOf(file));
-  if (sources.length === 0) throw new UsageError(`nothing to read in ${paths.join(', ')}`);
+  if (sources.length === 0) throw new Error(`nothing to read in ${paths.join(', ')}`);
   return sources;
 }
 

@@ -40,7 +40,10 @@ export class NpyReader {
     try {
       const prefix = await readExactly(file, 0, PREFIX_BYTES);
       const { start, length } = headerLocation(prefix);
-      const header = parseHeader((await readExactly(file, start, length)).toString(), start + length);
+      const header = parseHeader(
+        (await readExactly(file, start, length)).toString(),
+        start + length,
+      );
       const expected = header.dataStart + header.rows * header.columns * header.itemBytes;
       const { size } = await file.stat();
       if (size !== expected) {
@@ -60,11 +63,13 @@ export class NpyReader {
     const blockRows = Math.max(1, Math.floor(BLOCK_BYTES / rowBytes));
     for (let row = 0; row < rows; row += blockRows) {
       const count = Math.min(blockRows, rows - row);
-      const bytes = await readExactly(this.#file, dataStart + row * rowBytes, count * rowBytes).catch(
-        (error: Error) => {
-          throw new Error(`${this.#path}: ${error.message}`);
-        },
-      );
+      const bytes = await readExactly(
+        this.#file,
+        dataStart + row * rowBytes,
+        count * rowBytes,
+      ).catch((error: Error) => {
+        throw new Error(`${this.#path}: ${error.message}`);
+      });
       const numbers = itemBytes === 4 ? decodeFloat32(bytes) : decodeFloat16(bytes);
       for (let i = 0; i < count; i += 1) yield numbers.slice(i * columns, (i + 1) * columns);
     }

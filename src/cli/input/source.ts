@@ -64,7 +64,9 @@ export async function vectorSource(path: string, rowsPath?: string): Promise<Sou
   if (rowsPath !== undefined) {
     const lines = await countLines(readBytes(rowsPath));
     if (lines !== rows) {
-      throw new Error(`${rowsPath} has ${lines} rows, ${path} has ${rows}: they do not belong together`);
+      throw new Error(
+        `${rowsPath} has ${lines} rows, ${path} has ${rows}: they do not belong together`,
+      );
     }
     bytes += (await stat(rowsPath)).size;
   }

@@ -114,6 +114,9 @@ async function statOrUndefined(path: string) {
 
 /** The path as an id is made of it: the same on every system. */
 export function portableName(path: string): string {
-  const name = path.split(sep).join('/').replace(/^(\.\/)+/, '');
+  const name = path
+    .split(sep)
+    .join('/')
+    .replace(/^(\.\/)+/, '');
   return name === '' ? basename(path) : name;
 }
