@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { styleText } from 'node:util';
 
 /** A stream that text is written to; `process.stdout` is one. */
 export interface TextStream extends NodeJS.WritableStream {
@@ -13,7 +12,10 @@ export interface TerminalOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-type Style = 'bold' | 'dim' | 'cyan' | 'green' | 'red' | 'yellow';
+/** What switches a style on and off: ECMA-48, Select Graphic Rendition. */
+const STYLES = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], cyan: [36, 39] };
+
+type Style = keyof typeof STYLES;
 
 const COLUMNS_DEFAULT = 80;
 const COLUMNS_MAX = 100;
@@ -73,7 +75,8 @@ export class Terminal {
 
   /** The text in a style, where stdout shows styles. */
   style(style: Style, text: string): string {
-    return this.#styled ? styleText(style, text) : text;
+    const [on, off] = STYLES[style];
+    return this.#styled ? `\x1b[${on}m${text}\x1b[${off}m` : text;
   }
 }
 
