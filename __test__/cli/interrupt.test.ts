@@ -12,17 +12,20 @@ class FakeProcess extends EventEmitter {
 
 test('the first Ctrl-C asks to stop, the second one ends the process', (t) => {
   const source = new FakeProcess();
-  const interrupt = new Interrupt(source);
+  const notices: string[] = [];
+  const terminal = { notice: (...lines: string[]) => notices.push(...lines) };
+  const interrupt = new Interrupt(terminal, source);
   t.false(interrupt.signal.aborted);
   source.emit('SIGINT');
   t.true(interrupt.signal.aborted);
   t.deepEqual(source.exits, []);
+  t.regex(notices.join('\n'), /Ctrl-C again/);
   source.emit('SIGINT');
   t.deepEqual(source.exits, [130]);
 });
 
 test('after its work, nothing listens any more', (t) => {
   const source = new FakeProcess();
-  new Interrupt(source).dispose();
+  new Interrupt({ notice: () => {} }, source).dispose();
   t.is(source.listenerCount('SIGINT') + source.listenerCount('SIGTERM'), 0);
 });

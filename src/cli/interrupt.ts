@@ -1,3 +1,5 @@
+import type { Terminal } from './terminal.js';
+
 /** Exit code of a command that Ctrl-C ended, as shells have it: 128 + SIGINT. */
 export const EXIT_INTERRUPTED = 130;
 
@@ -12,12 +14,18 @@ export interface SignalSource {
 export class Interrupt {
   readonly #controller = new AbortController();
   readonly #source: SignalSource;
+  readonly #terminal: Pick<Terminal, 'notice'>;
   readonly #listener = () => {
     if (this.#controller.signal.aborted) this.#source.exit(EXIT_INTERRUPTED);
+    this.#terminal.notice(
+      '',
+      'Stopping when what is in flight is done; Ctrl-C again ends at once.',
+    );
     this.#controller.abort();
   };
 
-  constructor(source: SignalSource = process) {
+  constructor(terminal: Pick<Terminal, 'notice'>, source: SignalSource = process) {
+    this.#terminal = terminal;
     this.#source = source;
     source.on('SIGINT', this.#listener);
     source.on('SIGTERM', this.#listener);

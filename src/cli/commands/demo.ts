@@ -55,7 +55,7 @@ async function runDemo(args: Arguments, terminal: Terminal): Promise<number> {
   if (others.length > 0) throw new UsageError('demo takes one folder');
   const collectionName = await collectionNameOf(folder);
   const storePath = args.text('store') ?? DEMO_STORE;
-  const interrupt = new Interrupt();
+  const interrupt = new Interrupt(terminal);
   const startedAt = performance.now();
   const store = await open(storePath);
   const openedMs = performance.now() - startedAt;

@@ -69,7 +69,7 @@ async function runImport(args: Arguments, terminal: Terminal): Promise<number> {
     onNotice: (notice) => terminal.notice(notice),
   });
   refuseOverwriting(sources, args.text('failures'));
-  const interrupt = new Interrupt();
+  const interrupt = new Interrupt(terminal);
   try {
     return await withStore(options.store, { durability: options.durability }, async (store) => {
       const collection = await findOrCreate(store, sources, options);
@@ -149,13 +149,12 @@ async function shapeOf(
   sources: readonly Source[],
   { dimension, metric, embedder }: ImportOptions,
 ): Promise<CollectionOptions> {
+  if (embedder !== undefined) return { dimension, metric, embedder };
   const known = sources.find((source) => source.dimension !== undefined)?.dimension;
-  const vectorLength = known ?? (await firstRow(sources))?.data?.length;
-  return {
-    dimension: dimension ?? vectorLength,
-    metric,
-    embedder: embedder ?? (vectorLength === undefined ? 'lexical' : undefined),
-  };
+  const vectorLength = dimension ?? known ?? (await firstRow(sources))?.data?.length;
+  return vectorLength === undefined
+    ? { metric, embedder: 'lexical' }
+    : { dimension: vectorLength, metric };
 }
 
 async function firstRow(sources: readonly Source[]): Promise<InsertRow | undefined> {
