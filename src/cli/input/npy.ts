@@ -140,9 +140,12 @@ let float16Values: Float32Array | undefined;
 
 function decodeFloat16(bytes: Buffer): Float32Array {
   float16Values ??= Float32Array.from({ length: 65536 }, (_, bits) => float16Value(bits));
+  if (HOST_IS_BIG_ENDIAN) bytes.swap16();
   const numbers = new Float32Array(bytes.length / 2);
+  const halves = new Uint16Array(numbers.length);
+  Buffer.from(halves.buffer).set(bytes);
   for (let i = 0; i < numbers.length; i += 1) {
-    numbers[i] = float16Values[bytes.readUInt16LE(i * 2)] as number;
+    numbers[i] = float16Values[halves[i] as number] as number;
   }
   return numbers;
 }

@@ -47,8 +47,8 @@ export function recordSource(path: string, bytes: number): Source {
     path,
     bytes,
     async *read() {
-      for await (const { parsed, item } of readRows(path)) {
-        yield parsed === undefined ? item : withRow(item, parsed);
+      for await (const { parsed, ...item } of readRows(path)) {
+        yield parsed === undefined ? item : { row: asInsertRow(parsed), bytes: item.bytes };
       }
     },
   };
@@ -99,9 +99,11 @@ async function* pairedRows(path: string, rowsPath: string): AsyncGenerator<Impor
     for await (const { data, bytes } of readVectors(path)) {
       const next = await rows.next();
       if (next.done === true) throw new Error(`${rowsPath} changed while it was read`);
-      const { parsed, item } = next.value;
-      const whole = { ...item, bytes: item.bytes + bytes };
-      yield parsed === undefined ? whole : withRow(whole, { ...parsed, data });
+      const { parsed, ...item } = next.value;
+      const both = item.bytes + bytes;
+      yield parsed === undefined
+        ? { ...item, bytes: both }
+        : { row: asInsertRow({ ...parsed, data }), bytes: both };
     }
   } finally {
     await rows.return(undefined);
@@ -118,10 +120,9 @@ async function* readVectors(path: string): AsyncGenerator<{ data: Float32Array; 
   }
 }
 
-interface ReadRow {
-  /** The row; where it is bad, the item says why. */
+/** A line of NDJSON: a row, or a problem. */
+interface ReadRow extends Omit<ImportItem, 'row'> {
   readonly parsed?: ParsedRow;
-  readonly item: ImportItem;
 }
 
 async function* readRows(path: string): AsyncGenerator<ReadRow> {
@@ -132,16 +133,16 @@ async function* readRows(path: string): AsyncGenerator<ReadRow> {
     const place = { path, line: line.number };
     if (line.text === undefined) {
       const errorMessage = line.problem ?? 'the line could not be read';
-      yield { item: { problem: { errorCode: 'INVALID_ARGUMENT', errorMessage, ...place }, bytes } };
+      yield { problem: { errorCode: 'INVALID_ARGUMENT', errorMessage, ...place }, bytes };
       continue;
     }
     const parsed = parseRow(line.text);
-    if ('id' in parsed) yield { parsed, item: { bytes } };
-    else yield { item: { problem: { ...parsed, ...place }, bytes } };
+    if ('id' in parsed) yield { parsed, bytes };
+    else yield { problem: { ...parsed, ...place }, bytes };
   }
 }
 
 /** The engine says what is wrong with a row that has neither vector nor text. */
-function withRow(item: ImportItem, row: ParsedRow): ImportItem {
-  return { ...item, row: row as InsertRow };
+function asInsertRow(row: ParsedRow): InsertRow {
+  return row as InsertRow;
 }
