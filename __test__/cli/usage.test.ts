@@ -40,7 +40,7 @@ const REFUSED: readonly [argv: string[], message: RegExp][] = [
   [['import', 'x', '--store', 's', '--collection', 'c', '--metric', 'l1'], /--metric is l1/],
   [['import', 'x', '--store', 's', '--collection', 'c', '--fast'], /--fast/],
   [['search', '--store', 's', '--collection', 'c'], /give a text/],
-  [['search', 'x', '--store', 's', '--collection', 'c', '--limit', '1001'], /--limit is 1001/],
+  [['search', 'x', '--store', 's', '--collection', 'c', '--limit', '0'], /--limit is 0/],
   [['search', 'x', '--store', 's', '--collection', 'c', '--filter', 'a=1'], /--filter is no JSON/],
   [['export', 'x', '--store', 's', '--collection', 'c'], /x is not expected/],
   [['inspect', 'x'], /x is not expected/],

@@ -50,12 +50,13 @@ export class Arguments {
   }
 
   /** A whole number from `least` to `most`. */
-  count(name: string, least: number, most: number): number | undefined {
+  count(name: string, least: number, most = Number.MAX_SAFE_INTEGER): number | undefined {
     const value = this.text(name);
     if (value === undefined) return undefined;
     const number = Number(value);
     if (!/^\d+$/.test(value) || number < least || number > most) {
-      throw new UsageError(`--${name} is ${value}; it is a whole number from ${least} to ${most}`);
+      const range = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `${least} to ${most}`;
+      throw new UsageError(`--${name} is ${value}; it is a whole number, ${range}`);
     }
     return number;
   }

@@ -156,3 +156,9 @@ test('declarations that are not closed, or closed too often, are still cut', (t)
     { text: 'declare const a: 1;', line: 3 },
   ]);
 });
+
+test('a heading keeps the words of links and drops images', (t) => {
+  const badge = '[![npm](https://img.shields.io/x.svg)](https://npmjs.com/x)';
+  const passages = cut('a.md', `# The *name* ${badge} [![a][b]][c] [site][d]\n\ntext`);
+  t.is(passages[0]?.heading, 'The name site');
+});

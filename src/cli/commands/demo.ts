@@ -127,7 +127,7 @@ async function index(demo: Demo): Promise<Indexed> {
   const collection = await store.createCollection(demo.collectionName, { embedder: 'lexical' });
   const sample: InsertRow[] = [];
   const bar = new ProgressBar(terminal);
-  const summary = await load(keepSample(sources, sample), {
+  const summary = await load(readPassages(sources, sample), {
     insert: (rows) => collection.insert(rows, { atomic: false }),
     bytesTotal,
     signal,
@@ -147,14 +147,24 @@ async function index(demo: Demo): Promise<Indexed> {
   return { collection, summary, sample };
 }
 
-async function* keepSample(
+/** All passages, each text once: packages often ship the same declarations several times. */
+async function* readPassages(
   sources: readonly Source[],
   sample: InsertRow[],
 ): AsyncGenerator<ImportItem> {
+  const seen = new Set<string>();
   for (const source of sources) {
-    for await (const item of source.read()) {
-      if (item.row !== undefined && sample.length < SAMPLE_COUNT) sample.push(item.row);
-      yield item;
+    for await (const { row, bytes } of source.read()) {
+      const hash = createHash('sha256')
+        .update(row?.text ?? '')
+        .digest('base64');
+      if (row === undefined || seen.has(hash)) {
+        yield { bytes };
+        continue;
+      }
+      seen.add(hash);
+      if (sample.length < SAMPLE_COUNT) sample.push(row);
+      yield { row, bytes };
     }
   }
 }

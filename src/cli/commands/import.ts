@@ -102,7 +102,7 @@ function readOptions(args: Arguments): ImportOptions {
     store: args.required('store'),
     collection: args.required('collection'),
     embedder: args.choice('embedder', ['lexical']),
-    dimension: args.count('dimension', 1, 8192),
+    dimension: args.count('dimension', 1),
     metric: args.choice('metric', METRICS),
     batch: args.count('batch', 1, BATCH_COUNT_MAX),
     onConflict: args.choice('on-conflict', CONFLICT_RULES) ?? 'replace',

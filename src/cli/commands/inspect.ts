@@ -82,5 +82,8 @@ function show(key: string, value: unknown): string {
   if (typeof value === 'number') {
     return /bytes/i.test(key) ? formatBytes(value) : formatCount(value);
   }
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Object.entries(value)
+    .map(([name, part]) => `${name} ${show(name, part)}`)
+    .join(', ');
 }

@@ -6,7 +6,6 @@ import { answerLines } from '../matches.js';
 import { COLLECTION_OPTIONS, withCollection } from '../store-access.js';
 import type { Terminal } from '../terminal.js';
 
-const SEARCH_LIMIT_MAX = 1000;
 const LIMIT_DEFAULT = 5;
 
 /** `volley search`: questions to matches. */
@@ -30,7 +29,7 @@ export const searchCommand: Command = {
 
 async function runSearch(args: Arguments, terminal: Terminal): Promise<number> {
   const defaults = {
-    limit: args.count('limit', 1, SEARCH_LIMIT_MAX) ?? LIMIT_DEFAULT,
+    limit: args.count('limit', 1) ?? LIMIT_DEFAULT,
     threshold: args.number('threshold'),
     filters: args.jsonObject('filter') as Filter | undefined,
   };

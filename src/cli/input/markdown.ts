@@ -96,12 +96,14 @@ function closes(open: string, fence: string): boolean {
   return fence[0] === open[0] && fence.length >= open.length;
 }
 
-/** A heading without links, HTML and marks of emphasis. */
+/** A heading without images, links, HTML and marks of emphasis. */
 function plainTitle(title: string): string {
   return title
-    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replace(/!\[[^\]]*\](\([^)]*\)|\[[^\]]*\])/g, '')
+    .replace(/\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])/g, '$1')
     .replace(/<[^>]*>/g, '')
     .replace(/[`*]/g, '')
+    .replace(/\s+/g, ' ')
     .trim()
     .slice(0, TITLE_LENGTH_MAX);
 }
