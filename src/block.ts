@@ -1,4 +1,5 @@
 import { isFloat32Array, isSharedArrayBuffer } from 'node:util/types';
+import { VolleyError } from './errors.js';
 
 /** The vectors of one request, gathered end to end. */
 export class BlockBuilder {
@@ -8,7 +9,7 @@ export class BlockBuilder {
 
   /** @param capacity Numbers expected; more make the block grow. */
   constructor(capacity: number) {
-    this.#values = new Float32Array(capacity);
+    this.#values = allocate(capacity);
   }
 
   /**
@@ -64,9 +65,20 @@ export class BlockBuilder {
   #reserve(length: number): void {
     const needed = this.#used + length;
     if (needed <= this.#values.length) return;
-    const grown = new Float32Array(Math.max(needed, this.#values.length * 2));
+    const grown = allocate(Math.max(needed, this.#values.length * 2));
     grown.set(this.#values.subarray(0, this.#used));
     this.#values = grown;
+  }
+}
+
+function allocate(count: number): Float32Array {
+  try {
+    return new Float32Array(count);
+  } catch (cause) {
+    throw new VolleyError('MEMORY_LIMIT_EXCEEDED', `no memory for ${count} numbers`, {
+      details: { actual: count, unit: 'numbers' },
+      cause,
+    });
   }
 }
 

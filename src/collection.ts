@@ -181,9 +181,11 @@ export class Collection<Metadata extends object = JsonObject> {
   ): Promise<(VectorRecord<Metadata> | null)[]> {
     const taken = options.take('get', getOptions, options.GET_OPTIONS);
     const { header, refused } = encodeIds('get', ids);
-    for (const { failure } of refused.values()) {
+    for (const [index, { failure }] of refused) {
       const { errorCode, errorMessage, field } = failure;
-      throw new VolleyError(errorCode, `get: ${errorMessage}`, { details: { field } });
+      throw new VolleyError(errorCode, `get: index ${index}: ${errorMessage}`, {
+        details: { field, index },
+      });
     }
     const reply = await this.#call('get', { ...header, ...taken });
     const records = reply.vectors as (VectorRecord<Metadata> | null)[];

@@ -8,7 +8,7 @@ import {
   RECORD_FIELDS,
   type WireOptions,
 } from './options.js';
-import { type Refusal, refusal } from './refusal.js';
+import { type Refusal, refusal, shownId } from './refusal.js';
 
 /** A request as it leaves: the header's own fields, the numbers, and the rows that stay behind. */
 export interface Encoded {
@@ -60,7 +60,7 @@ export function encodeQueries(input: unknown, dimension: number): Encoded {
   const refused = new Map<number, Refusal>();
   const block = new BlockBuilder(queries.length * dimension);
   const wire = Array.from(queries, (query, index) => {
-    const row = encodeQuery(query, index, block);
+    const row = encodeQuery(query, block);
     if (!isRefusal(row)) return row;
     refused.set(index, row);
     return row.id === null ? {} : { query_id: row.id };
@@ -74,7 +74,7 @@ function encodeRows(call: string, list: string, input: unknown, fields: OptionNa
   const refused = new Map<number, Refusal>();
   const block = new BlockBuilder(rows.length * lengthOf(rows[0]));
   const wire = Array.from(rows, (row, index) => {
-    const encodedRow = encodeRow(row, index, fields, block);
+    const encodedRow = encodeRow(row, fields, block);
     if (!isRefusal(encodedRow)) return encodedRow;
     refused.set(index, encodedRow);
     return withoutId(row);
@@ -84,38 +84,33 @@ function encodeRows(call: string, list: string, input: unknown, fields: OptionNa
 }
 
 /** Exactly one entry is added to `block`, whatever becomes of the row. */
-function encodeRow(
-  row: unknown,
-  index: number,
-  fields: OptionNames,
-  block: BlockBuilder,
-): WireOptions | Refusal {
-  const wire = plainFields(row, index, fields);
+function encodeRow(row: unknown, fields: OptionNames, block: BlockBuilder): WireOptions | Refusal {
+  const wire = plainFields(row, fields);
   if (isRefusal(wire)) {
     block.add(undefined);
     return wire;
   }
   const { id, data } = row as Row;
   const fault = block.add(data);
-  return fault === undefined ? wire : refusal('INVALID_VECTOR', index, 'data', fault, id);
+  return fault === undefined ? wire : refusal('INVALID_VECTOR', 'data', fault, id);
 }
 
-function encodeQuery(query: unknown, index: number, block: BlockBuilder): WireOptions | Refusal {
-  const wire = plainFields(query, index, QUERY_FIELDS);
+function encodeQuery(query: unknown, block: BlockBuilder): WireOptions | Refusal {
+  const wire = plainFields(query, QUERY_FIELDS);
   const { queryId, queryVector } = (query ?? {}) as Row;
   if (isRefusal(wire)) {
     block.add(undefined);
-    return { ...wire, id: refusal('INVALID_QUERY', index, '', '', queryId).id };
+    return { ...wire, id: shownId(queryId) };
   }
   const fault = block.add(queryVector);
   if (fault === undefined) return wire;
-  return refusal('INVALID_VECTOR', index, 'queryVector', fault, queryId);
+  return refusal('INVALID_VECTOR', 'queryVector', fault, queryId);
 }
 
 /** The fields that go into the header, under their wire names; the vector goes into the block. */
-function plainFields(row: unknown, index: number, fields: OptionNames): WireOptions | Refusal {
+function plainFields(row: unknown, fields: OptionNames): WireOptions | Refusal {
   if (typeof row !== 'object' || row === null || Array.isArray(row)) {
-    return refusal('INVALID_ARGUMENT', index, 'the row', `is ${nameOf(row)}, not an object`);
+    return refusal('INVALID_ARGUMENT', 'the row', `is ${nameOf(row)}, not an object`);
   }
   const { id } = row as Row;
   const wire: WireOptions = {};
@@ -123,11 +118,11 @@ function plainFields(row: unknown, index: number, fields: OptionNames): WireOpti
     const wireName = fields.get(name);
     const value = (row as Row)[name];
     if (wireName === undefined) {
-      return refusal('INVALID_ARGUMENT', index, JSON.stringify(name), 'is no known field', id);
+      return refusal('INVALID_ARGUMENT', JSON.stringify(name), 'is no known field', id);
     }
     if (wireName === null || value === undefined) continue;
     const fault = jsonFault(value);
-    if (fault !== undefined) return refusal(codeOf(name), index, name, fault, id);
+    if (fault !== undefined) return refusal(codeOf(name), name, fault, id);
     wire[wireName] = value;
   }
   return wire;
@@ -168,7 +163,7 @@ function encodeColumns(call: string, input: Row): Encoded {
       const fault = value === undefined ? undefined : jsonFault(value);
       if (fault === undefined) return value ?? null;
       const code = name === 'texts' ? 'INVALID_ARGUMENT' : 'INVALID_METADATA';
-      refused.set(index, refusal(code, index, name, fault, ids[index]));
+      refused.set(index, refusal(code, name, fault, ids[index]));
       return null;
     });
   }
@@ -203,7 +198,7 @@ function encoded(
 function idOrNull(id: unknown, index: number, refused: Map<number, Refusal>): string | null {
   if (typeof id === 'string' && id.isWellFormed()) return id;
   const fault = typeof id === 'string' ? jsonFault(id) : `is ${nameOf(id)}, not a string`;
-  refused.set(index, refusal('INVALID_ID', index, 'id', fault ?? '', id));
+  refused.set(index, refusal('INVALID_ID', 'id', fault ?? '', id));
   return null;
 }
 

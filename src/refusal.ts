@@ -12,21 +12,25 @@ export interface Refusal {
   readonly failure: Failure;
 }
 
-/** A refusal; `index` is the row's place in the batch. */
+/** A refusal of one field. */
 export function refusal(
   code: ErrorCode,
-  index: number,
   field: string,
   reason: string,
   id: unknown = null,
 ): Refusal {
   return {
-    id: typeof id === 'string' && id.isWellFormed() ? id : null,
+    id: shownId(id),
     failure: {
       errorCode: code,
-      errorMessage: `index ${index}: ${field} ${reason}`,
+      errorMessage: `${field} ${reason}`,
       retriable: false,
       field,
     },
   };
+}
+
+/** An id that a reply can show; `null` for any other value. */
+export function shownId(id: unknown): string | null {
+  return typeof id === 'string' && id.isWellFormed() ? id : null;
 }

@@ -15,7 +15,7 @@ export interface NativeStore {
 }
 
 /** What the addon exports. */
-interface Binding {
+export interface Binding {
   NativeStore: new (path: string, options: Uint8Array) => NativeStore;
   version(): string;
 }
@@ -24,41 +24,55 @@ let loaded: Binding | undefined;
 
 /** The addon, loaded when it is first needed. */
 export function binding(): Binding {
-  loaded ??= load();
+  loaded ??= load(platformNames(process.platform, process.arch));
   return loaded;
 }
 
-function load(): Binding {
+/**
+ * The names under which the addon of a platform is built and published, best first. On Linux,
+ * npm installs the one for the C library at hand, so the first that loads is the right one.
+ */
+export function platformNames(platform: string, arch: string): string[] {
+  if (arch !== 'x64' && arch !== 'arm64') return [];
+  if (platform === 'linux') return [`linux-${arch}-gnu`, `linux-${arch}-musl`];
+  if (platform === 'darwin') return [`darwin-${arch}`];
+  if (platform === 'win32') return [`win32-${arch}-msvc`];
+  return [];
+}
+
+/**
+ * Loads a build that lies beside this file (a checkout of the source), or the platform's package.
+ *
+ * @throws VolleyError `UNSUPPORTED`, saying what is missing and how to get it.
+ */
+export function load(names: readonly string[]): Binding {
   const require = createRequire(import.meta.url);
-  try {
-    return require('./binding.cjs') as Binding;
-  } catch (cause) {
-    throw new VolleyError('UNSUPPORTED', missingMessage(), { cause });
+  const failures: unknown[] = [];
+  for (const name of names) {
+    for (const file of [`./volleydb.${name}.node`, `volleydb-${name}`]) {
+      try {
+        return require(file) as Binding;
+      } catch (failure) {
+        failures.push(failure);
+      }
+    }
   }
+  throw new VolleyError('UNSUPPORTED', missingMessage(names), {
+    details: { platform: process.platform, arch: process.arch },
+    cause: new AggregateError(failures, 'every way to load the native part failed'),
+  });
 }
 
-function missingMessage(): string {
-  const platform = platformPackage();
+function missingMessage(names: readonly string[]): string {
+  const platform = `${process.platform} ${process.arch}`;
+  const source = 'In a checkout of the source, build it: npm run build.';
+  if (names.length === 0) {
+    return `Volley has no native part for ${platform}. ${source}`;
+  }
+  const packages = names.map((name) => `volleydb-${name}`).join(' or ');
   return (
-    `Volley's native part for ${process.platform} ${process.arch} could not be loaded. ` +
-    (platform === undefined
-      ? 'There is no prebuilt package for this platform; build it from source: npm run build.'
-      : `It comes with the package ${platform}: install again without --omit=optional and with ` +
-        'a lockfile made for this platform. In a checkout of the source: npm run build.')
+    `Volley's native part for ${platform} could not be loaded. It comes with the package ` +
+    `${packages}: install again without --omit=optional and with a lockfile that was made for ` +
+    `this platform. ${source}`
   );
-}
-
-/** Name of the package that holds the addon for this platform, where there is one. */
-function platformPackage(): string | undefined {
-  const { platform, arch } = process;
-  if (arch !== 'x64' && arch !== 'arm64') return undefined;
-  if (platform === 'darwin') return `volleydb-darwin-${arch}`;
-  if (platform === 'win32') return `volleydb-win32-${arch}-msvc`;
-  if (platform === 'linux') return `volleydb-linux-${arch}-${isGlibc() ? 'gnu' : 'musl'}`;
-  return undefined;
-}
-
-function isGlibc(): boolean {
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return report?.header?.glibcVersionRuntime !== undefined;
 }
