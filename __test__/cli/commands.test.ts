@@ -193,11 +193,16 @@ if (process.platform !== 'win32') {
     child.stdout.on('data', (chunk) => {
       stdout += chunk;
     });
-    const input = createWriteStream(pipe);
+    // Opened for both ways, so that this does not wait for a reader that may never come.
+    const input = createWriteStream(pipe, { flags: 'r+' });
+    t.teardown(() => {
+      child.kill('SIGKILL');
+      input.destroy();
+    });
     const rows = Array.from({ length: 10 }, (_, i) => `{"id": "${i}", "data": [1, ${i}]}\n`);
     // The first batch holds a row that fails: its notice says that the batch was answered.
     input.write(`{"id": "bad", "data": [1]}\n${rows.join('')}`);
-    const notices = on(child.stderr, 'data');
+    const notices = on(child.stderr, 'data', { close: ['end'] });
     await notices.next();
     child.kill('SIGINT');
     t.regex(String((await notices.next()).value), /Stopping/);
