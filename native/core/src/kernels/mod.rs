@@ -1,9 +1,10 @@
-//! Vector kernels: int8 dots, 1-bit scans and exact float scores; the only unsafe code here.
+//! Vector kernels: int8 dots, 1-bit scans and exact float scores; the only unsafe code of the
+//! engine.
 //!
 //! A [`Kernels`] is made only after the processor was asked what it can do, so to hold one is
 //! the proof that calling is sound; every call dispatches once, to a whole loop. All instruction
-//! sets give the same bits (`scalar` is the specification): integer dots, and floats in
-//! one fixed order. The graph's bytes depend on this.
+//! sets give the same bits (`scalar` is the specification): integer dots, and floats in one fixed
+//! order. The graph's bytes depend on this.
 
 pub mod float;
 mod panels;
