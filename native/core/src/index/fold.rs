@@ -62,6 +62,26 @@ pub struct FoldCounters {
     pub orphan_milliseconds: f64,
 }
 
+impl std::ops::AddAssign for FoldCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.leaders += other.leaders;
+        self.moved += other.moved;
+        self.routing_evaluations += other.routing_evaluations;
+        self.leaf_pairs += other.leaf_pairs;
+        self.forward_evaluations += other.forward_evaluations;
+        self.reverse_evaluations += other.reverse_evaluations;
+        self.reverse_prunes += other.reverse_prunes;
+        self.orphans += other.orphans;
+        self.leaders_milliseconds += other.leaders_milliseconds;
+        self.route_milliseconds += other.route_milliseconds;
+        self.leaf_milliseconds += other.leaf_milliseconds;
+        self.forward_milliseconds += other.forward_milliseconds;
+        self.reverse_milliseconds += other.reverse_milliseconds;
+        self.orphan_milliseconds += other.orphan_milliseconds;
+    }
+}
+
 /// Adds the time since the last lap to a counter.
 struct Clock(Instant);
 

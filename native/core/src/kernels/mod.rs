@@ -9,6 +9,10 @@ pub mod float;
 mod panels;
 mod rows;
 mod scalar;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -50,7 +54,12 @@ impl InstructionSet {
 
     /// Whether this processor (and this build) can run it.
     fn is_available(self) -> bool {
-        self == InstructionSet::Scalar
+        match self {
+            InstructionSet::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => is_x86_feature_detected!("avx2"),
+            _ => false,
+        }
     }
 }
 
@@ -64,6 +73,18 @@ impl fmt::Display for InstructionSet {
 #[derive(Clone, Copy, Debug)]
 pub struct Kernels {
     instruction_set: InstructionSet,
+}
+
+/// Calls the function of this name in the module of the instruction set.
+macro_rules! dispatch {
+    ($kernels:ident, $function:ident($($argument:expr),*)) => {
+        match $kernels.instruction_set {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Kernels` with AVX2 is made only where the processor has AVX2.
+            InstructionSet::Avx2 => unsafe { x86_64::avx2::$function($($argument),*) },
+            _ => scalar::$function($($argument),*),
+        }
+    };
 }
 
 /// What [`Kernels::encode`] returns beside the codes.
@@ -138,12 +159,12 @@ impl Kernels {
             codes.len(),
             vector.len()
         );
-        scalar::encode(vector, codes)
+        dispatch!(self, encode(vector, codes))
     }
 
     /// The dot product of two rows of codes in -127..=127; of the shorter length, if they differ.
     pub fn dot_codes(self, left: &[i8], right: &[i8]) -> i32 {
-        scalar::dot_codes(left, right)
+        dispatch!(self, dot_codes(left, right))
     }
 
     /// `out[i]` = dot product of `query` and the row of `slots[i]`.
@@ -155,7 +176,7 @@ impl Kernels {
     pub fn dot_rows(self, query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
         assert_eq!(query.len(), rows.row_bytes(), "codes of the query");
         assert_eq!(out.len(), slots.len(), "dots for the slots");
-        scalar::dot_rows(query, rows, slots, out);
+        dispatch!(self, dot_rows(query, rows, slots, out));
     }
 
     /// `out[i]` = distance of the query to the row of `slots[i]`, with `dot` their dot product:
@@ -188,7 +209,10 @@ impl Kernels {
         center_scale: f32,
         words: &mut [u32],
     ) {
-        scalar::residual_signs(codes, scale, center, center_scale, words);
+        dispatch!(
+            self,
+            residual_signs(codes, scale, center, center_scale, words)
+        );
     }
 
     /// Estimates how near every member is to each of one to four queries: a larger score is
@@ -221,10 +245,7 @@ impl Kernels {
             scores.resize(padded, 0.0);
         }
         let scores = &mut scores[..queries.len()];
-        let mut sums = [ScoreSum::default(); 4];
-        for ((sum, query), scores) in sums.iter_mut().zip(queries).zip(scores.iter_mut()) {
-            *sum = scalar::panel_scores(panels, *query, scores);
-        }
+        let sums = dispatch!(self, panel_scores(panels, queries, scores));
         for scores in scores {
             scores.truncate(panels.len());
         }
@@ -237,6 +258,6 @@ impl Kernels {
     pub fn at_least(self, scores: &[f32], threshold: f32, masks: &mut Vec<u64>) -> usize {
         masks.clear();
         masks.resize(scores.len().div_ceil(64), 0);
-        scalar::at_least(scores, threshold, masks)
+        dispatch!(self, at_least(scores, threshold, masks))
     }
 }

@@ -75,33 +75,49 @@ pub(super) fn residual_signs(
     }
 }
 
+/// The scores vectors are padded to whole panels.
+pub(super) fn panel_scores(
+    panels: &Panels,
+    queries: &[PanelQuery<'_>],
+    scores: &mut [Vec<f32>],
+) -> [ScoreSum; 4] {
+    let mut sums = [ScoreSum::default(); 4];
+    for ((sum, query), scores) in sums.iter_mut().zip(queries).zip(scores) {
+        *sum = query_scores(panels, query, scores);
+    }
+    sums
+}
+
 /// The scores of one query, and their sums; empty lanes count as 0.
-pub(super) fn panel_scores(panels: &Panels, query: PanelQuery<'_>, scores: &mut [f32]) -> ScoreSum {
+fn query_scores(panels: &Panels, query: &PanelQuery<'_>, scores: &mut [f32]) -> ScoreSum {
     let step = hamming_step(panels.words_per_member());
-    let mut sums = [[0.0; PANEL_MEMBERS]; 2];
-    for (panel, (words, factors, norms)) in panels.panels().enumerate() {
+    let mut sums = [0.0; PANEL_MEMBERS];
+    let mut square_sums = [0.0; PANEL_MEMBERS];
+    for (panel, (lines, factors, norms)) in panels.panels().enumerate() {
         let first = panel * PANEL_MEMBERS;
+        let mut counts = [0; PANEL_MEMBERS];
+        for (line, word) in lines.iter().zip(query.words) {
+            for (count, member) in counts.iter_mut().zip(line.0) {
+                *count += (member ^ word).count_ones();
+            }
+        }
         for lane in 0..PANEL_MEMBERS {
-            let differing = words
-                .iter()
-                .zip(query.words)
-                .map(|(line, word)| line.0[lane] ^ word);
-            let hamming: u32 = differing.map(u32::count_ones).sum();
             let factor = f32::from_bits(factors.0[lane]) * query.norm;
-            let score = factor * (1.0 - hamming as f32 * step) - f32::from_bits(norms.0[lane]);
+            let cosine = 1.0 - counts[lane] as f32 * step;
+            let score = factor * cosine - f32::from_bits(norms.0[lane]);
             scores[first + lane] = score;
             let counted = if first + lane < panels.len() {
                 score
             } else {
                 0.0
             };
-            sums[0][lane] += counted;
-            sums[1][lane] += counted * counted;
+            sums[lane] += counted;
+            square_sums[lane] += counted * counted;
         }
     }
     ScoreSum {
-        sum: tree_sum(sums[0]),
-        square_sum: tree_sum(sums[1]),
+        sum: tree_sum(sums),
+        square_sum: tree_sum(square_sums),
     }
 }
 
