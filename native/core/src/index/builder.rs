@@ -82,11 +82,14 @@ impl Builder {
     pub fn digest(&self) -> u64 {
         let mut digest = Xxh3::new();
         for (slot, assignments) in (0..).zip(&self.assignments) {
+            if assignments.is_empty() {
+                continue;
+            }
             for assignment in assignments.iter() {
                 digest.update(&assignment.leaf.to_le_bytes());
                 digest.update(&assignment.distance.to_bits().to_le_bytes());
             }
-            for link in self.graph.links().list(slot).chain([Slot::MAX]) {
+            for link in self.graph.links().list(slot).chain([slot]) {
                 digest.update(&link.to_le_bytes());
             }
         }

@@ -8,6 +8,7 @@
 //! Sources: PiPNN (arXiv 2602.21247) for overlapping partitions compared all with all; DiskANN
 //! and ParlayANN (PPoPP 2024) for edges that go back grouped by their target.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -297,12 +298,17 @@ impl Builder {
             .collect();
         large.sort_unstable();
         large.dedup();
+        if large.is_empty() {
+            return;
+        }
+        let mut taken: HashSet<Slot> = self.leaders.slots().iter().copied().collect();
         let mut promoted: Vec<Slot> = Vec::new();
         for &number in &large {
             let members = self.leaves[number as usize].slots().iter().copied();
-            let others = members.filter(|slot| !self.leaders.slots().contains(slot));
+            let others = members.filter(|slot| !taken.contains(slot));
             let chosen = others.min_by_key(|&slot| (scattered(slot), slot));
-            promoted.extend(chosen.filter(|slot| !promoted.contains(slot)));
+            taken.extend(chosen);
+            promoted.extend(chosen);
         }
         self.welcome(&promoted, counters);
         for number in large {

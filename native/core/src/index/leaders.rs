@@ -183,6 +183,7 @@ impl Leaders {
             .write(leader, &moved.codes, moved.scale, moved.bias);
         self.slots.swap_remove(leader as usize);
         self.panel.panels.swap_remove(leader as usize);
+        self.centered_at = self.centered_at.min(self.slots.len());
     }
 
     /// Makes the panel anew around the present mean of all leaders.

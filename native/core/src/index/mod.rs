@@ -21,8 +21,10 @@ mod links;
 mod metric;
 mod orphans;
 mod prune;
+mod repair;
 mod reverse;
 mod route;
+mod save;
 mod scan;
 mod search;
 mod survivors;
@@ -35,5 +37,9 @@ pub use entry::Entry;
 pub use fold::{BLOCK_ROWS_MAX, FoldCounters};
 pub use graph::{Graph, IndexParameters};
 pub use metric::{Metric, score};
+pub use repair::RepairCounters;
 pub use scan::scan;
 pub use search::{Scratch, Selection, search};
+
+#[cfg(test)]
+mod tests;
