@@ -1,7 +1,7 @@
 import test from 'ava';
 import { camelDeep, decodeRecords, decodeSearch, decodeWrite } from '../src/decode.js';
 import { refusal } from '../src/refusal.js';
-import type { InsertResult } from '../src/types.js';
+import type { InsertResult } from '../src/results.js';
 
 const none = new Map<number, never>();
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { replyError } from '../src/decode.js';
 import { BatchError, batchError, ERROR_CODES, VolleyError } from '../src/errors.js';
-import type { InsertResult } from '../src/types.js';
+import type { InsertResult } from '../src/results.js';
 
 test('the codes are those of the engine, in the same order', (t) => {
   const source = readFileSync(new URL('../native/core/src/error.rs', import.meta.url), 'utf8');

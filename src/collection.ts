@@ -13,32 +13,34 @@ import type { Filter } from './filter.js';
 import type { Door, Reply } from './native/door.js';
 import * as options from './options.js';
 import type {
+  DeleteResult,
+  InsertResult,
+  MixedResult,
+  SearchResult,
+  UpdateResult,
+  VectorRecord,
+  WriteResult,
+} from './results.js';
+import type {
   CollectionInfo,
   Columns,
   CompactResult,
   DeleteOptions,
-  DeleteResult,
   GetOptions,
   InsertOptions,
-  InsertResult,
   InsertRow,
   JsonObject,
   ListOptions,
   MetadataPatch,
   MixedOptions,
-  MixedResult,
   Operation,
   QueryColumns,
   SearchOptions,
   SearchQuery,
-  SearchResult,
   UpdateOptions,
-  UpdateResult,
   UpdateRow,
   UpsertOptions,
-  VectorRecord,
   WriteOptions,
-  WriteResult,
 } from './types.js';
 
 /** Records that one page of a list carries at most. */

@@ -8,7 +8,7 @@ import type {
   SearchResult,
   VectorRecord,
   WriteResult,
-} from './types.js';
+} from './results.js';
 
 type Wire = Record<string, unknown>;
 

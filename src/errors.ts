@@ -1,4 +1,4 @@
-import type { SearchResult, WriteResult } from './types.js';
+import type { SearchResult, WriteResult } from './results.js';
 
 /** Every code that Volley answers with, on every surface. Programs branch on these only. */
 export const ERROR_CODES = [

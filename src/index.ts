@@ -14,5 +14,6 @@ export {
   type VolleyErrorOptions,
 } from './errors.js';
 export type { Condition, FieldConditions, Filter, FilterValue } from './filter.js';
+export type * from './results.js';
 export { open, type Store, version } from './store.js';
 export type * from './types.js';

@@ -1,5 +1,5 @@
 import type { ErrorCode } from './errors.js';
-import type { Failure } from './types.js';
+import type { Failure } from './results.js';
 
 /**
  * Why one row cannot be written as JSON. Such a row is sent without its id, which the engine
