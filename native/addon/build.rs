@@ -1,1 +1,4 @@
-fn main() { napi_build::setup(); }
+//! Tells the linker what a Node addon leaves open.
+fn main() {
+    napi_build::setup();
+}

@@ -10,6 +10,14 @@ pub mod cow;
 pub mod embed;
 pub mod error;
 pub mod filter;
+pub mod index;
+#[expect(
+    unsafe_code,
+    reason = "vector instructions, and the arena that they read"
+)]
+pub mod kernels;
 pub mod limits;
+pub mod log;
+pub mod metadata;
 pub mod record;
 pub mod storage;

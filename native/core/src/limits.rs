@@ -4,6 +4,10 @@
 
 /// Longest id, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 512;
+/// Longest idempotency key, in bytes of UTF-8.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Longest name or version of an embedder, in bytes of UTF-8.
+pub const EMBEDDER_NAME_BYTES_MAX: usize = 128;
 /// Largest metadata object, in bytes of its compact JSON text.
 pub const METADATA_BYTES_MAX: usize = 64 * 1024;
 /// Deepest nesting of metadata, in levels; the object itself is level 1.
@@ -16,6 +20,14 @@ pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 pub const DIMENSION_MIN: usize = 1;
 /// Most dimensions of a collection.
 pub const DIMENSION_MAX: usize = 8192;
+/// Fewest links of a graph's node in an upper layer.
+pub const HNSW_M_MIN: usize = 4;
+/// Most links of a graph's node in an upper layer.
+pub const HNSW_M_MAX: usize = 64;
+/// Narrowest beam while a graph is built.
+pub const EF_CONSTRUCTION_MIN: usize = 16;
+/// Widest beam while a graph is built.
+pub const EF_CONSTRUCTION_MAX: usize = 1000;
 /// Most matches that one query may ask for.
 pub const SEARCH_LIMIT_MAX: usize = 1000;
 /// Matches returned where a query names no limit.
@@ -34,6 +46,10 @@ pub const FILTER_DEPTH_MAX: usize = 16;
 pub const FILTER_CONDITIONS_MAX: usize = 1024;
 /// Most values in one `$in` or `$nin` list.
 pub const FILTER_VALUES_MAX: usize = 10_000;
+/// Longest dotted path of a filter, in bytes of UTF-8.
+pub const FILTER_PATH_BYTES_MAX: usize = 512;
+/// Longest string that `$gt`, `$gte`, `$lt` and `$lte` compare with, in bytes of UTF-8.
+pub const FILTER_RANGE_BYTES_MAX: usize = 128;
 /// Payload size above which a batch is written as several staged frames, in bytes.
 pub const FRAME_PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most records that one collection holds: slots are 32 bits, the top bit is kept free.

@@ -1,11 +1,26 @@
-//! What a batch may say and what became of it: pure data, no storage, no threads.
+//! What a batch may say, what it does and what became of it: pure, no storage, no threads of
+//! its own.
+//!
+//! [`check`] judges a request by itself, [`plan`] against the records that exist; both are the
+//! same code for a preview and for the real run.
 
+mod check;
+mod draft;
 mod outcome;
+mod plan;
+mod reply;
 mod request;
+mod shape;
 
-pub use outcome::{Outcome, Status, WriteReply};
+pub use check::{Checked, CheckedOperation, check, check_search, check_vector};
+pub use outcome::{BatchStatus, Counts, Outcome, Status, WriteReply};
+pub use plan::{
+    Action, Existing, MadeMetadata, MetadataRef, NewMetadata, Plan, Previous, Row, State, plan,
+};
+pub use reply::{Match, QueryResult, Record};
 pub use request::{
     Duplicates, Include, Level, Metadata, MetadataMode, Missing, OnConflict, Operation,
     OperationKind, OutcomeDetail, Query, QueryInput, SearchRequest, VectorRange, Vectors,
-    WriteOptions, WriteRequest,
+    WriteOptions, WriteRequest, WriteVerb,
 };
+pub use shape::{CollectionShape, Metric};

@@ -77,6 +77,20 @@ pub enum Duplicates {
     LastWins,
 }
 
+/// Which kinds of operations a write batch holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteVerb {
+    /// Only inserts; an id stands once.
+    #[default]
+    Insert,
+    /// Only updates; an id stands once.
+    Update,
+    /// Only deletes; an id stands once.
+    Delete,
+    /// All kinds, run as if in list order, where a later operation sees an earlier one.
+    Mixed,
+}
+
 /// How far a write has come; each level includes the ones before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -87,6 +101,17 @@ pub enum Level {
     Applied,
     /// In the graph.
     Indexed,
+}
+
+impl Level {
+    /// The level as it stands on the wire, e.g. `applied`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Durable => "durable",
+            Level::Applied => "applied",
+            Level::Indexed => "indexed",
+        }
+    }
 }
 
 /// Which outcomes a reply lists.
@@ -135,15 +160,21 @@ impl Default for WriteOptions {
 /// One write batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteRequest {
+    /// Which kinds of operations may stand here, and which counts the reply has.
+    pub verb: WriteVerb,
     /// The operations, in request order.
     pub operations: Vec<Operation>,
     /// The numbers that the operations point into.
     pub vectors: Vectors,
-    /// Operations of several kinds, run as if in list order, where a later one sees an earlier
-    /// one; in a plain batch (`false`) an id stands only once.
-    pub mixed: bool,
     /// The batch's options.
     pub options: WriteOptions,
+}
+
+impl WriteRequest {
+    /// Whether an id may stand once only.
+    pub fn is_plain(&self) -> bool {
+        self.verb != WriteVerb::Mixed
+    }
 }
 
 /// One element of a write.
@@ -155,10 +186,32 @@ pub struct Operation {
     pub kind: OperationKind,
     /// Operations of one group land together or not at all.
     pub group: Option<String>,
-    /// The version that the record must have.
+    /// The version that the record must have; 0 = there must be no record.
     pub if_version: Option<Sequence>,
     /// Why the decoder refused this operation: it fails with this error, the others go on.
     pub refused: Option<Box<Error>>,
+}
+
+impl Operation {
+    /// The text that the operation gives.
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            OperationKind::Insert { text, .. } | OperationKind::Update { text, .. } => {
+                text.as_deref()
+            }
+            OperationKind::Delete { .. } => None,
+        }
+    }
+
+    /// The metadata that the operation gives, as it gives it.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        match &self.kind {
+            OperationKind::Insert { metadata, .. } | OperationKind::Update { metadata, .. } => {
+                metadata.as_ref()
+            }
+            OperationKind::Delete { .. } => None,
+        }
+    }
 }
 
 /// What one operation does.
@@ -206,7 +259,11 @@ pub struct Include {
 
 impl Default for Include {
     fn default() -> Self {
-        Include { metadata: true, text: true, data: false }
+        Include {
+            metadata: true,
+            text: true,
+            data: false,
+        }
     }
 }
 

@@ -4,22 +4,28 @@
 //! caller's input.
 
 mod file;
+mod mapping;
 mod memory;
 
 #[cfg(feature = "testing")]
 pub mod faulty;
 
+#[cfg(test)]
+mod tests;
+
+use std::io;
 use std::sync::Arc;
 
 pub use file::FileStorage;
 pub use memory::MemoryStorage;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A directory tree that holds files.
 ///
 /// Every method returns `INTERNAL` with the path and the system's text where the system fails,
-/// and `CORRUPTED` where a file that must be there is not.
+/// and `CORRUPTED` where a file that must be there is not. A full disk and one that may not be
+/// written name themselves in the message and in the detail `cause`: `disk_full`, `read_only`.
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Makes a directory and its parents; no error where it exists.
     fn create_directory(&self, path: &str) -> Result<()>;
@@ -46,19 +52,71 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
 /// A file that only grows.
 pub trait AppendFile: Send {
     /// Writes all bytes at the end.
+    ///
+    /// After an error any part of them may have been written, and `length` counts none of them.
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
     /// Returns when everything appended so far is durable.
     fn sync(&mut self) -> Result<()>;
-    /// Cuts the file to a length, to drop a torn tail before the first append.
+    /// Cuts the file to a length that it has reached, to drop a torn tail before the first append.
     fn truncate(&mut self, length: u64) -> Result<()>;
     /// Current length in bytes.
     fn length(&self) -> u64;
 }
 
 /// Immutable bytes of a sealed file.
-pub trait Bytes: Send + Sync {
+pub trait Bytes: Send + Sync + std::fmt::Debug {
     /// All of them.
     fn as_slice(&self) -> &[u8];
     /// Whether they are file-backed pages (reported apart from anonymous memory).
     fn is_mapped(&self) -> bool;
+}
+
+/// A file's content in a plain buffer.
+impl Bytes for Vec<u8> {
+    fn as_slice(&self) -> &[u8] {
+        self
+    }
+
+    fn is_mapped(&self) -> bool {
+        false
+    }
+}
+
+/// The path of the directory that holds an entry; the store's own directory is the empty path.
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// Makes a directory and its parents, and makes all of them durable.
+pub fn create_durable_directory(storage: &dyn Storage, path: &str) -> Result<()> {
+    storage.create_directory(path)?;
+    storage.sync_directory("")?;
+    for (end, _) in path.match_indices('/') {
+        storage.sync_directory(path.get(..end).unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// What the system said, as an error of ours.
+fn system_error(action: &str, path: &str, error: &io::Error) -> Error {
+    let (cause, meaning) = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ("disk_full", "the disk is full: ")
+        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            ("read_only", "the disk or the file may not be written: ")
+        }
+        _ => ("system", ""),
+    };
+    Error::internal(format!("cannot {action} {path:?}: {meaning}{error}"))
+        .with("path", path)
+        .with("cause", cause)
+}
+
+/// What the system said about a file that must exist.
+fn existing_file_error(action: &str, path: &str, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::corrupted(path, "the file is missing"),
+        _ => system_error(action, path, error),
+    }
 }

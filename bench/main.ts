@@ -1,0 +1,179 @@
+/**
+ * `npm run bench`: what Volley does on this machine, durable, in the process, from JavaScript.
+ * Every rate stands beside the recall or the count that proves the work was done.
+ *
+ *   VOLLEY_BENCH_DATA=<folder>   real embeddings beside the generated ones (see data.ts)
+ *   npm run bench -- --rows 20000   fewer generated rows (default 100,000)
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { open } from '../src/index.js';
+import { type Dataset, generatedDataset, realDataset } from './data.js';
+import { anonymousMemory, machine } from './machine.js';
+import * as work from './work.js';
+
+const BATCH = 1000;
+const EF_SWEEP = [16, 24, 32, 48, 64, 96, 128, 200];
+
+const { values: flags } = parseArgs({
+  options: { rows: { type: 'string', default: '100000' }, folder: { type: 'string' } },
+});
+const rows = Number(flags.rows);
+const folder = mkdtempSync(join(flags.folder ?? tmpdir(), 'volley-bench-'));
+const number = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+
+function line(name: string, figure: string, beside = ''): void {
+  console.log(`  ${name.padEnd(52)} ${figure.padStart(14)}   ${beside}`);
+}
+
+const rate = (count: number, seconds: number) => `${number.format(count / seconds)}/s`;
+
+try {
+  for (const text of machine(folder)) console.log(text);
+  const real = realDataset();
+  if (real !== undefined) await measure(real);
+  await measure(generatedDataset(rows, 384, 500));
+  await measure(generatedDataset(rows, 768, 500));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function measure(data: Dataset): Promise<void> {
+  console.log(`\n${data.name}: ${number.format(data.count)} x ${data.dimension}, durable`);
+  const store = await open(join(folder, `store-${data.dimension}-${data.count}`));
+  const records: work.Records = await store.createCollection<work.Attributes>('records', {
+    dimension: data.dimension,
+  });
+  const insertRate = await measureInsert(records, data);
+  await measureSearch(records, data);
+  await measureUpdates(records, data);
+  await measureLatency(records, data, insertRate);
+  await measureDeletes(records, data);
+  const scratch = await store.createCollection<work.Attributes>('scratch', {
+    dimension: data.dimension,
+  });
+  await measureSingleCalls(scratch, data);
+  await store.close();
+}
+
+async function measureInsert(records: work.Records, data: Dataset): Promise<number> {
+  const batches = Math.floor(data.count / BATCH);
+  // Prepared beforehand, so that the clock sees Volley and not the making of test data.
+  const prepared = Array.from({ length: batches }, (_, index) =>
+    work.columns(data, index * BATCH, (index + 1) * BATCH),
+  );
+  const before = anonymousMemory();
+  let elapsed = 0;
+  const delay = await work.loopDelay(async () => {
+    elapsed = await work.seconds(async () => {
+      await work.inFlight(batches, 8, (index) => {
+        const columns = prepared[index];
+        return columns === undefined ? Promise.resolve() : records.insert(columns);
+      });
+      await records.indexed();
+    });
+  });
+  const inserted = batches * BATCH;
+  const count = await records.count();
+  const counted = `${number.format(count)} records counted`;
+  line('insert until indexed, batches of 1,000', rate(inserted, elapsed), counted);
+  line('event loop delay meanwhile, p99', `${delay.toFixed(1)} ms`);
+  const after = anonymousMemory();
+  if (before !== undefined && after !== undefined) {
+    const each = (after - before) / inserted;
+    line('anonymous memory', `${number.format(each)} B`, 'a record, with ids and metadata values');
+  }
+  return inserted / elapsed;
+}
+
+async function measureSearch(records: work.Records, data: Dataset): Promise<void> {
+  await work.searchPoint(records, data, 64, 1);
+  for (const efSearch of EF_SWEEP) {
+    const point = await work.searchPoint(records, data, efSearch, 3);
+    const recall = `recall@10 ${point.recall.toFixed(4)}`;
+    line(`search, batches of 100, ef_search ${efSearch}`, rate(1, 1 / point.rate), recall);
+  }
+}
+
+async function measureUpdates(records: work.Records, data: Dataset): Promise<void> {
+  const inserted = Math.floor(data.count / BATCH) * BATCH;
+  const batches = Math.min(50, inserted / BATCH);
+  const ids = (index: number) =>
+    Array.from({ length: BATCH }, (_, place) => (index * BATCH + place * 37) % inserted);
+  const patches = Array.from({ length: batches }, (_, index) =>
+    ids(index).map((row) => ({ id: work.idOf(row), metadata: { revision: index + 1 } })),
+  );
+  let updated = 0;
+  const elapsed = await work.seconds(() =>
+    work.inFlight(batches, 8, async (index) => {
+      const result = await records.update(patches[index] ?? [], { duplicates: 'last_wins' });
+      updated += result.updatedCount;
+    }),
+  );
+  line('metadata-only update, 8 in flight', rate(updated, elapsed), `${updated} updated`);
+  const moves = Math.min(10, batches);
+  let moved = 0;
+  const movedIn = await work.seconds(async () => {
+    await work.inFlight(moves, 4, async (index) => {
+      const rowsOf = [...new Set(ids(index))];
+      const vectors = rowsOf.map((row) => ({
+        id: work.idOf(row),
+        data: data.base.subarray(row * data.dimension, (row + 1) * data.dimension),
+      }));
+      moved += (await records.update(vectors)).updatedCount;
+    });
+    await records.indexed();
+  });
+  line('update with vectors, until indexed', rate(moved, movedIn), `${moved} updated`);
+}
+
+async function measureLatency(
+  records: work.Records,
+  data: Dataset,
+  insertRate: number,
+): Promise<void> {
+  const batches = Math.min(30, Math.floor(data.count / BATCH));
+  const p95 = await work.latencyAtRate(batches, insertRate / 2, (index) =>
+    records.upsert(work.columns(data, index * BATCH, (index + 1) * BATCH)),
+  );
+  const offered = `offered at ${number.format(insertRate / 2)}/s`;
+  line('acknowledgement of 1,000 operations, p95', `${p95.toFixed(0)} ms`, offered);
+  await records.indexed();
+}
+
+async function measureDeletes(records: work.Records, data: Dataset): Promise<void> {
+  const batches = Math.min(20, Math.floor(data.count / BATCH / 2));
+  let deleted = 0;
+  const elapsed = await work.seconds(() =>
+    work.inFlight(batches, 8, async (index) => {
+      const ids = Array.from({ length: BATCH }, (_, row) => work.idOf(index * BATCH + row));
+      deleted += (await records.delete(ids)).deletedCount;
+    }),
+  );
+  const left = `${number.format(await records.count())} records left`;
+  line('delete, 8 in flight', rate(deleted, elapsed), left);
+}
+
+async function measureSingleCalls(scratch: work.Records, data: Dataset): Promise<void> {
+  const row = (index: number) => ({
+    id: `single-${index}`,
+    data: data.base.subarray(index * data.dimension, (index + 1) * data.dimension),
+    metadata: work.attributes(index),
+  });
+  const one = (offset: number) => (index: number) => scratch.insert([row(offset + index)]);
+  const sequential = await work.seconds(() => work.inFlight(BATCH, 1, one(0)));
+  const concurrent = await work.seconds(() => work.inFlight(BATCH, 64, one(BATCH)));
+  const times = [];
+  for (let round = 2; round < 7; round++) {
+    const batch = work.columns(data, round * BATCH, (round + 1) * BATCH);
+    times.push(await work.seconds(() => scratch.insert(batch)));
+  }
+  const batched = times.sort((a, b) => a - b)[2] ?? Number.NaN;
+  const count = `${await scratch.count()} records counted`;
+  line('one batch of 1,000', `${(batched * 1000).toFixed(1)} ms`, count);
+  const ratio = (other: number) => `${(other / batched).toFixed(1)} times the batch`;
+  line('1,000 single inserts, one after another', `${(sequential * 1000).toFixed(0)} ms`, ratio(sequential));
+  line('1,000 single inserts, 64 at once', `${(concurrent * 1000).toFixed(0)} ms`, ratio(concurrent));
+}

@@ -1,0 +1,103 @@
+//! The one class that JavaScript sees.
+
+use std::sync::Arc;
+use std::thread;
+
+use napi::bindgen_prelude::{Env, Float32ArraySlice, Object, Result, Uint8ArraySlice};
+use napi_derive::napi;
+use volley_core::error;
+
+use crate::environment;
+use crate::opened::Opened;
+use crate::reply::{Reply, error_body, guarded};
+
+/// One opening of a store: bytes in, bytes out.
+///
+/// Each method returns a promise of a JSON reply; a refusal is `{"error": {...}}`.
+#[napi]
+pub struct NativeStore {
+    path: String,
+    options: Vec<u8>,
+    opened: Arc<Opened>,
+}
+
+#[napi]
+impl NativeStore {
+    /// Notes what is to be opened: a directory or `:memory:`, and options as JSON.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(path: String, options: Uint8ArraySlice) -> Self {
+        NativeStore {
+            path,
+            options: options.to_vec(),
+            opened: Arc::new(Opened::new()),
+        }
+    }
+
+    /// Opens the files, on a thread of its own. Called once, before anything else.
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
+    pub fn open<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        if let Err(error) = self.opened.claim() {
+            reply.send_result(Err(error));
+            return Ok(promise);
+        }
+        environment::register(env, Arc::clone(&self.opened))?;
+        let (opened, path, options) = (
+            Arc::clone(&self.opened),
+            self.path.clone(),
+            self.options.clone(),
+        );
+        spawn("volley-open", reply, move || opened.open(&path, &options));
+        Ok(promise)
+    }
+
+    /// Hands over one request. Header and block are copied before it returns.
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
+    pub fn call<'env>(
+        &self,
+        env: &'env Env,
+        verb: String,
+        format: String,
+        header: Uint8ArraySlice,
+        block: Option<Float32ArraySlice>,
+    ) -> Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        let store = match self.opened.store() {
+            Ok(store) => store,
+            Err(error) => {
+                reply.send(error_body(&error));
+                return Ok(promise);
+            }
+        };
+        let header = header.to_vec();
+        let block = block.map_or_else(Vec::new, |block| block.to_vec());
+        let handed_over = guarded(move || {
+            store.call(
+                &verb,
+                &format,
+                header,
+                block,
+                Box::new(move |bytes| reply.send(bytes)),
+            );
+            Ok(())
+        });
+        // Where the engine panicked, dropping its callback has answered with `INTERNAL`.
+        drop(handed_over);
+        Ok(promise)
+    }
+
+    /// Finishes what is running and closes the files, on a thread of its own.
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
+    pub fn close<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        let opened = Arc::clone(&self.opened);
+        spawn("volley-close", reply, move || opened.close());
+        Ok(promise)
+    }
+}
+
+fn spawn(name: &str, reply: Reply, work: impl FnOnce() -> error::Result<()> + Send + 'static) {
+    let thread = thread::Builder::new().name(name.to_owned());
+    // Where no thread can be had, dropping the reply answers with `INTERNAL`.
+    let _ = thread.spawn(move || reply.send_result(guarded(work)));
+}

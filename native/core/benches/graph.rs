@@ -1,0 +1,275 @@
+//! Rates of folding and searching, with recall beside them.
+//!
+//! `VOLLEY_DATA` names a folder with `passages.f16.npy`, `queries.f16.npy` (rows of float16) and
+//! `neighbors.i32.npy` (exact neighbors of each query, nearest first); without it clustered rows
+//! are generated. `VOLLEY_THREADS` (2) build, one searches. `VOLLEY_BLOCKS` (`1000,8192`) are
+//! the rows of one fold. `VOLLEY_ORDER=given` folds the rows as they stand, `shuffled` (default)
+//! in a fixed random order.
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use volley_core::index::{
+    Builder, FoldCounters, Graph, IndexParameters, Metric, Scratch, Selection, score, search,
+};
+
+const LIMIT: usize = 10;
+const RESCORED: usize = 14;
+
+/// Rows of one length, the queries, and the rows' places that answer each query.
+struct Data {
+    dimension: usize,
+    rows: Vec<f32>,
+    queries: Vec<f32>,
+    answers: Vec<Vec<u32>>,
+}
+
+fn main() {
+    let data = match std::env::var("VOLLEY_DATA") {
+        Ok(folder) => read(Path::new(&folder)),
+        Err(_) => generate(50_000, 500, 384),
+    };
+    let threads = number("VOLLEY_THREADS", 2);
+    let blocks = std::env::var("VOLLEY_BLOCKS").unwrap_or("1000,8192".to_owned());
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap();
+    println!(
+        "{} rows of {} dimensions",
+        data.rows.len() / data.dimension,
+        data.dimension
+    );
+    for block in blocks.split(',').filter_map(|block| block.parse().ok()) {
+        let parameters = IndexParameters::new(data.dimension, Metric::Cosine);
+        let graph = Arc::new(Graph::new(parameters));
+        let builder = pool.install(|| build(&data, &graph, block, threads));
+        println!("  digest {:016x}", builder.digest());
+        for ef in [16, 24, 32, 48, 64, 96, 128, 192, 256] {
+            measure(&data, &graph, &builder, ef);
+        }
+    }
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+fn build(data: &Data, graph: &Arc<Graph>, block: usize, threads: usize) -> Builder {
+    let mut builder = Builder::new(Arc::clone(graph));
+    let mut total = FoldCounters::default();
+    let (mut encoding, mut longest) = (0.0, 0f64);
+    let count = data.rows.len() / data.dimension;
+    let start = Instant::now();
+    for first in (0..count).step_by(block) {
+        let rows: Vec<(u32, u64)> = (first..count.min(first + block))
+            .map(|row| (row as u32, hash(row as u64)))
+            .collect();
+        let encode = Instant::now();
+        for &(slot, _) in &rows {
+            graph.encode(slot, row(&data.rows, data.dimension, slot));
+        }
+        encoding += encode.elapsed().as_secs_f64();
+        let fold = Instant::now();
+        total += builder.fold(&rows);
+        longest = longest.max(fold.elapsed().as_secs_f64() / rows.len() as f64);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "blocks of {block}, {threads} threads: {:.0} rows/s folded, {:.0} with encoding \
+         ({encoding:.3} s, one thread); slowest block {:.0} rows/s",
+        count as f64 / (seconds - encoding),
+        count as f64 / seconds,
+        1.0 / longest,
+    );
+    report(
+        &total,
+        count,
+        graph.bytes_allocated() + builder.bytes_allocated(),
+    );
+    builder
+}
+
+fn report(total: &FoldCounters, count: usize, bytes: usize) {
+    println!(
+        "  ms: leaders {:.0} route {:.0} leaf {:.0} forward {:.0} reverse {:.0} orphans {:.0}",
+        total.leaders_milliseconds,
+        total.route_milliseconds,
+        total.leaf_milliseconds,
+        total.forward_milliseconds,
+        total.reverse_milliseconds,
+        total.orphan_milliseconds,
+    );
+    let per_row = |counted: usize| counted as f64 / count as f64;
+    println!(
+        "  a row: routing {:.0}, leaf pairs {:.0}, forward {:.0}, reverse {:.0} in {:.2} prunes, \
+         moved {:.1}; {} leaders, {} orphans; {:.0} bytes a row beside the vectors",
+        per_row(total.routing_evaluations),
+        per_row(total.leaf_pairs),
+        per_row(total.forward_evaluations),
+        per_row(total.reverse_evaluations),
+        per_row(total.reverse_prunes),
+        per_row(total.moved),
+        total.leaders,
+        total.orphans,
+        per_row(bytes),
+    );
+}
+
+/// Answers all queries as the product does: the graph, then exact scores of the best few.
+fn measure(data: &Data, graph: &Graph, builder: &Builder, ef: usize) {
+    let entry = builder.entry();
+    let mut scratch = Scratch::default();
+    let (mut best, mut hits, mut evaluations) = (0f64, 0, 0);
+    for _ in 0..3 {
+        (hits, evaluations) = (0, 0);
+        let start = Instant::now();
+        for (query, answers) in data.queries.chunks_exact(data.dimension).zip(&data.answers) {
+            let codes = graph.query(query);
+            let found = search(graph, &entry, &codes, ef, &Selection::All, &mut scratch);
+            let mut scored: Vec<(f32, u32)> = found
+                .iter()
+                .take(RESCORED)
+                .map(|found| {
+                    let vector = row(&data.rows, data.dimension, found.slot);
+                    (score(Metric::Cosine, query, vector), found.slot)
+                })
+                .collect();
+            scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+            let top = scored.iter().take(LIMIT);
+            hits += top.filter(|(_, slot)| answers.contains(slot)).count();
+            evaluations += scratch.evaluations;
+        }
+        best = best.max(data.answers.len() as f64 / start.elapsed().as_secs_f64());
+    }
+    println!(
+        "  ef {ef:3}: recall@{LIMIT} {:.4}, {best:.0} queries/s on one thread, {} distances",
+        hits as f64 / (LIMIT * data.answers.len()) as f64,
+        evaluations / data.answers.len(),
+    );
+}
+
+fn row(rows: &[f32], dimension: usize, slot: u32) -> &[f32] {
+    &rows[slot as usize * dimension..(slot as usize + 1) * dimension]
+}
+
+/// A well mixed function of a number (splitmix64).
+fn hash(number: u64) -> u64 {
+    let mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+/// Rows around cluster centers, with exact answers.
+fn generate(count: usize, queries: usize, dimension: usize) -> Data {
+    let uniform = |seed: u64| (hash(seed) >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
+    let clusters = 200;
+    let vector = |seed: u64| -> Vec<f32> {
+        let cluster = hash(seed) % clusters;
+        let own = |place: u64| uniform(seed << 20 ^ place << 1 ^ 1 << 60);
+        (0..dimension as u64)
+            .map(|place| uniform(cluster << 32 | place) + 0.8 * own(place))
+            .collect()
+    };
+    let rows: Vec<f32> = (0..count as u64).flat_map(vector).collect();
+    let queries = (0..queries as u64).map(|query| query + (1 << 30));
+    let queries: Vec<f32> = queries.flat_map(vector).collect();
+    let answers = queries
+        .chunks_exact(dimension)
+        .map(|query| {
+            let scores = rows
+                .chunks_exact(dimension)
+                .map(|row| score(Metric::Cosine, query, row));
+            let mut scored: Vec<(f32, u32)> = scores.zip(0..).collect();
+            scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+            scored.iter().take(LIMIT).map(|&(_, slot)| slot).collect()
+        })
+        .collect();
+    Data {
+        dimension,
+        rows,
+        queries,
+        answers,
+    }
+}
+
+fn read(folder: &Path) -> Data {
+    let (rows, dimension) = read_floats(&folder.join("passages.f16.npy"));
+    let (queries, _) = read_floats(&folder.join("queries.f16.npy"));
+    let (bytes, width) = read_array(&folder.join("neighbors.i32.npy"));
+    let count = rows.len() / dimension;
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    if std::env::var("VOLLEY_ORDER").as_deref() != Ok("given") {
+        order.sort_unstable_by_key(|&place| hash(u64::from(place)));
+    }
+    let mut place_of = vec![0; count];
+    for (place, &original) in (0..).zip(&order) {
+        place_of[original as usize] = place;
+    }
+    let ids: Vec<u32> = bytes
+        .chunks_exact(4)
+        .map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    let answers = ids
+        .chunks_exact(width)
+        .map(|ids| {
+            ids.iter()
+                .take(LIMIT)
+                .map(|&id| place_of[id as usize])
+                .collect()
+        })
+        .collect();
+    let rows = order
+        .iter()
+        .flat_map(|&original| row(&rows, dimension, original))
+        .copied()
+        .collect();
+    Data {
+        dimension,
+        rows,
+        queries,
+        answers,
+    }
+}
+
+/// The bytes of a two-dimensional NumPy array and the length of its rows.
+fn read_array(path: &Path) -> (Vec<u8>, usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let header_bytes = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let body = bytes.split_off(10 + header_bytes);
+    let header = String::from_utf8_lossy(&bytes[10..]).into_owned();
+    let shape = header
+        .split("'shape': (")
+        .nth(1)
+        .and_then(|rest| rest.split(')').next())
+        .unwrap();
+    (
+        body,
+        shape.split(',').nth(1).unwrap().trim().parse().unwrap(),
+    )
+}
+
+fn read_floats(path: &Path) -> (Vec<f32>, usize) {
+    let (bytes, width) = read_array(path);
+    let halves = bytes
+        .chunks_exact(2)
+        .map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+    (halves.map(half_to_float).collect(), width)
+}
+
+/// IEEE float16 bits to the number that they stand for.
+fn half_to_float(half: u16) -> f32 {
+    let sign = if half >> 15 == 1 { -1.0 } else { 1.0 };
+    let exponent = i32::from(half >> 10 & 31);
+    let fraction = f32::from(half & 1023) / 1024.0;
+    match exponent {
+        0 => sign * fraction * 2f32.powi(-14),
+        _ => sign * (1.0 + fraction) * 2f32.powi(exponent - 15),
+    }
+}

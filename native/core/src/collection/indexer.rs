@@ -1,0 +1,165 @@
+//! The background half of a collection: folds the tail into the graph, repairs the graph around
+//! dead records, writes checkpoints and compacts the log, one thing at a time.
+
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use super::config::Thresholds;
+use super::ids::id_hash;
+use super::mailbox::Wishes;
+use super::queue::IndexUpdate;
+use super::shared::Shared;
+use super::snapshot::Snapshot;
+use super::{checkpoint, compaction};
+use crate::codec::CompactReport;
+use crate::error::{Error, Result};
+use crate::index::Builder;
+use crate::log::Position;
+use crate::record::Slot;
+use crate::storage::Storage;
+use crate::store::Pools;
+
+/// The state that only the indexer's thread touches.
+pub struct Indexer {
+    /// What it shares with callers and the writer.
+    pub shared: Arc<Shared>,
+    /// The graph's builder.
+    pub builder: Builder,
+    /// Where folds run.
+    pub pools: Arc<Pools>,
+    /// The store's files.
+    pub storage: Arc<dyn Storage>,
+    /// The collection's directory.
+    pub directory: String,
+    /// When to do what.
+    pub thresholds: Thresholds,
+    /// Up to where the newest checkpoint covers the log.
+    pub checkpointed: Position,
+}
+
+impl Indexer {
+    /// Works until it is told to close, and gives the builder back.
+    pub fn run(mut self) -> Builder {
+        let mut waiting_since: Option<Instant> = None;
+        let mut hurry = false;
+        loop {
+            let wishes = self.shared.mailbox.take(self.patience(waiting_since, hurry));
+            if wishes.close {
+                self.refuse(wishes);
+                return self.builder;
+            }
+            hurry |= wishes.hurry;
+            let snapshot = self.shared.snapshot();
+            let since = *waiting_since.get_or_insert_with(Instant::now);
+            let enough = snapshot.tail.len() >= self.thresholds.fold_rows_min;
+            let waited = since.elapsed() >= self.fold_wait();
+            if snapshot.tail.is_empty() {
+                (waiting_since, hurry) = (None, false);
+            } else if enough || waited || hurry {
+                self.fold(&snapshot);
+                waiting_since = None;
+            }
+            drop(snapshot);
+            self.repair_if_due();
+            self.checkpoint_if_due();
+            for told in wishes.compact {
+                told(self.compact());
+            }
+        }
+    }
+
+    /// How long to sleep: for ever without a tail, not at all where there is more to fold.
+    fn patience(&self, waiting_since: Option<Instant>, hurry: bool) -> Option<Duration> {
+        let tail = self.shared.snapshot().tail.len();
+        match waiting_since {
+            _ if tail == 0 => None,
+            _ if hurry || tail >= self.thresholds.fold_rows_min => Some(Duration::ZERO),
+            None => Some(self.fold_wait()),
+            Some(since) => Some(self.fold_wait().saturating_sub(since.elapsed())),
+        }
+    }
+
+    fn fold_wait(&self) -> Duration {
+        Duration::from_millis(self.thresholds.fold_wait_ms)
+    }
+
+    fn refuse(&self, wishes: Wishes) {
+        for told in wishes.compact {
+            told(Err(super::closed()));
+        }
+    }
+
+    /// Folds the oldest rows of the tail.
+    fn fold(&mut self, snapshot: &Snapshot) {
+        let count = snapshot.tail.len().min(self.thresholds.fold_rows_max);
+        let rows: Vec<(Slot, u64)> = snapshot.tail[..count]
+            .iter()
+            .filter(|row| snapshot.is_alive(row.slot))
+            .filter_map(|row| Some((row.slot, id_hash(snapshot.ids.id(row.slot)?))))
+            .collect();
+        let builder = &mut self.builder;
+        let counters = self.pools.indexer().install(|| builder.fold(&rows));
+        self.shared.add_fold(&counters);
+        self.publish(IndexUpdate::Folded { count, entry: self.builder.entry() });
+    }
+
+    /// Takes dead slots out of the graph once they are many.
+    fn repair_if_due(&mut self) {
+        let snapshot = self.shared.snapshot();
+        let share = snapshot.count() as usize / self.thresholds.repair_share;
+        if snapshot.dead.len() < self.thresholds.repair_rows_min.max(share) {
+            return;
+        }
+        let slots: Vec<Slot> = snapshot.dead.to_vec();
+        let builder = &mut self.builder;
+        self.pools.indexer().install(|| builder.repair(&slots));
+        self.publish(IndexUpdate::Repaired { slots, entry: self.builder.entry() });
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        let snapshot = self.shared.snapshot();
+        if snapshot.files.bytes_after(self.checkpointed) >= self.thresholds.checkpoint_bytes {
+            // A checkpoint that cannot be written costs time at the next open, not data.
+            let _ = self.checkpoint();
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        // What a checkpoint stands on must not be lost in a crash that the checkpoint survives.
+        self.publish(IndexUpdate::Sync);
+        let snapshot = self.shared.snapshot();
+        if self.shared.durable() < snapshot.sequence {
+            return Err(Error::internal("the log could not be synced"));
+        }
+        checkpoint::write(&*self.storage, &self.directory, &snapshot, &self.builder)?;
+        self.checkpointed = snapshot.position;
+        Ok(())
+    }
+
+    /// Copies the live rows of files with many dead rows together, makes a checkpoint that
+    /// knows the new places, and only then removes the old files.
+    fn compact(&mut self) -> Result<CompactReport> {
+        let before = self.shared.snapshot();
+        let dying = compaction::dying_files(&before)?;
+        if !dying.is_empty() {
+            let (sender, lent) = mpsc::channel();
+            self.publish(IndexUpdate::LendRowsWriter(sender));
+            let writer = lent.recv().map_err(|_| super::closed())?;
+            let (moves, files) = compaction::copy_rows(&before, &dying, writer)?;
+            self.publish(IndexUpdate::Moved(moves, files));
+            self.checkpoint()?;
+            self.publish(IndexUpdate::RemoveFiles(dying.into_iter().collect()));
+        }
+        Ok(compaction::report(&before, &self.shared.snapshot()))
+    }
+
+    /// Hands a result to the writer and waits until readers see it.
+    fn publish(&self, update: IndexUpdate) {
+        let (sender, published) = mpsc::channel();
+        let done = move || {
+            let _ = sender.send(());
+        };
+        self.shared.queue.push_update(update, Box::new(done));
+        let _ = published.recv();
+    }
+}

@@ -1,0 +1,157 @@
+//! Opening a collection: its checkpoint, and the log after it through the same apply as ever.
+
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use super::apply::Applier;
+use super::checkpoint::{self, Checkpoint};
+use super::config::{CollectionConfig, Thresholds};
+use super::ids::IdTable;
+use super::slots::SlotAllocator;
+use super::snapshot::Snapshot;
+use crate::cow::CowVec;
+use crate::embed::{EmbedderDescription, Statistics};
+use crate::error::{Error, Result};
+use crate::filter::FilterIndex;
+use crate::index::{Builder, Graph};
+use crate::log::{self, Location, LogFiles, LogWriter, Manifest, Position, RowKind, RowView};
+use crate::metadata;
+use crate::record::{Sequence, Slot};
+use crate::storage::Storage;
+
+/// A collection as it was when it was last open.
+pub struct Recovered {
+    /// The records.
+    pub state: Snapshot,
+    /// Which slots are free.
+    pub allocator: SlotAllocator,
+    /// The graph.
+    pub graph: Arc<Graph>,
+    /// The graph's builder.
+    pub builder: Builder,
+    /// The log, ready to go on.
+    pub log: LogWriter,
+    /// Up to where the checkpoint covers the log.
+    pub checkpointed: Position,
+}
+
+/// Opens what a directory holds of a collection; an empty directory is an empty collection.
+///
+/// # Errors
+/// `CORRUPTED` where checkpoint or log are not what was written.
+pub fn open(
+    storage: &Arc<dyn Storage>,
+    directory: &str,
+    config: &CollectionConfig,
+    thresholds: &Thresholds,
+) -> Result<Recovered> {
+    let graph = Arc::new(Graph::new(config.index_parameters()));
+    let checkpoint = match checkpoint::read(&**storage, directory, &graph)? {
+        Some(checkpoint) => checkpoint,
+        None => empty(&graph, config),
+    };
+    let log_directory = format!("{directory}/log");
+    storage.create_directory(&log_directory)?;
+    storage.sync_directory(directory)?;
+    // Old versions are read while batches are applied, from files that replay may reach only
+    // later, so the rows are noted first and applied when all files are open.
+    let mut rows: Vec<(Sequence, Location)> = Vec::new();
+    let recovery = log::recover(&**storage, &log_directory, &checkpoint.manifest, |batch| {
+        rows.extend(batch.rows().map(|(location, _)| (batch.sequence, location)));
+        Ok(())
+    })?;
+    for leftover in &recovery.leftovers {
+        storage.remove(leftover)?;
+    }
+    let checkpointed = checkpoint.manifest.position;
+    let (position, files) = (recovery.position, recovery.files.clone());
+    let (mut state, mut allocator, builder) = begin(checkpoint, files);
+    let mut applier =
+        Applier { state: &mut state, allocator: &mut allocator, graph: &graph, sequence: 0 };
+    for (sequence, location) in rows {
+        applier.sequence = sequence;
+        replay(&mut applier, location)?;
+    }
+    state.sequence = position.sequence;
+    state.position = position;
+    let file_bytes = thresholds.log_file_bytes;
+    let log = LogWriter::new(Arc::clone(storage), &log_directory, recovery, file_bytes);
+    Ok(Recovered { state, allocator, graph, builder, log, checkpointed })
+}
+
+fn empty(graph: &Arc<Graph>, config: &CollectionConfig) -> Checkpoint {
+    let lexical = config.embedder.as_ref().is_some_and(EmbedderDescription::is_built_in);
+    Checkpoint {
+        manifest: Manifest::default(),
+        slots: CowVec::default(),
+        ids: IdTable::default(),
+        alive: RoaringBitmap::new(),
+        tail: Vec::new(),
+        dead: Vec::new(),
+        filters: FilterIndex::default(),
+        statistics: lexical.then(Statistics::default),
+        builder: Builder::new(Arc::clone(graph)),
+    }
+}
+
+fn begin(checkpoint: Checkpoint, files: LogFiles) -> (Snapshot, SlotAllocator, Builder) {
+    let dead: RoaringBitmap = checkpoint.dead.iter().copied().collect();
+    let end = checkpoint.slots.len() as Slot;
+    let free = (0..end).filter(|slot| !checkpoint.alive.contains(*slot) && !dead.contains(*slot));
+    let allocator = SlotAllocator::new(end, free);
+    let state = Snapshot {
+        sequence: checkpoint.manifest.position.sequence,
+        position: checkpoint.manifest.position,
+        slots: checkpoint.slots,
+        ids: checkpoint.ids,
+        alive: Arc::new(checkpoint.alive),
+        filters: checkpoint.filters,
+        statistics: checkpoint.statistics,
+        tail: Arc::new(checkpoint.tail),
+        dead: Arc::new(checkpoint.dead),
+        entry: checkpoint.builder.entry(),
+        files,
+    };
+    (state, allocator, checkpoint.builder)
+}
+
+/// One row of a committed batch. It is a resolved action, so nothing is decided again.
+fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
+    let guard = applier.state.files.row(location)?;
+    let row = guard.view();
+    let id = row.id();
+    let old = match applier.state.ids.find(id) {
+        Some(slot) => Some((slot, applier.state.read_metadata(slot)?)),
+        None => None,
+    };
+    match (row.kind(), old) {
+        (RowKind::Store, old) => {
+            if let Some((slot, metadata)) = old {
+                let text = applier.state.read_text(slot)?;
+                applier.retire(slot, &metadata, text.as_deref());
+            }
+            store(applier, &row, location)?;
+        }
+        (RowKind::Attributes, Some((slot, old))) => {
+            let metadata = metadata::parse(row.metadata())?;
+            applier.attributes(slot, &old, Some(&metadata), location);
+        }
+        (RowKind::Delete, Some((slot, old))) => {
+            let text = applier.state.read_text(slot)?;
+            applier.retire(slot, &old, text.as_deref());
+            applier.state.ids.remove(id);
+        }
+        (_, None) => {
+            let message = format!("batch {} changes a record that is not there", applier.sequence);
+            return Err(Error::corrupted("log", message));
+        }
+    }
+    Ok(())
+}
+
+fn store(applier: &mut Applier<'_>, row: &RowView<'_>, location: Location) -> Result<()> {
+    let metadata = metadata::parse(row.metadata())?;
+    applier.store(row.id(), &row.vector(), row.text(), Some(&metadata), location);
+    Ok(())
+}

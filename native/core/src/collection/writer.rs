@@ -1,0 +1,308 @@
+//! The one writer of a collection: plan, log, apply, publish.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::apply::Applier;
+use super::config::{Durability, SYNC_INTERVAL_MS, Thresholds};
+use super::queue::{IndexUpdate, OnWritten, Work, WriteJob};
+use super::shared::Shared;
+use super::slots::SlotAllocator;
+use super::snapshot::Snapshot;
+use crate::batch::{Checked, Level, Plan, Row, WriteReply, WriteRequest, plan};
+use crate::error::{Error, Result};
+use crate::log::{Batch, BatchEncoder, LogWriter};
+use crate::record::Sequence;
+
+type Published = Box<dyn FnOnce() + Send>;
+
+/// The state that only the writer's thread touches.
+pub struct Writer {
+    shared: Arc<Shared>,
+    /// The next snapshot, in the making.
+    state: Snapshot,
+    log: LogWriter,
+    allocator: SlotAllocator,
+    durability: Durability,
+    thresholds: Thresholds,
+    synced: Instant,
+    unsynced: bool,
+    /// An append has failed since the last publication.
+    lost: bool,
+}
+
+/// A batch that is in the log and applied, but not yet published and acknowledged.
+struct Pending {
+    request: WriteRequest,
+    reply: Result<WriteReply>,
+    on_written: OnWritten,
+    /// Whether it has written anything that a failure takes back.
+    committed: bool,
+}
+
+impl Writer {
+    /// A writer that goes on from what recovery found.
+    pub fn new(
+        shared: Arc<Shared>,
+        state: Snapshot,
+        log: LogWriter,
+        allocator: SlotAllocator,
+        durability: Durability,
+        thresholds: Thresholds,
+    ) -> Self {
+        Writer {
+            shared,
+            state,
+            log,
+            allocator,
+            durability,
+            thresholds,
+            synced: Instant::now(),
+            unsynced: false,
+            lost: false,
+        }
+    }
+
+    /// Works until the queue is finished; then makes everything durable.
+    pub fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let full = self.state.tail.len() >= self.thresholds.tail_rows_max;
+            let work = shared.queue.take(full, self.time_to_sync());
+            if work.closed {
+                break;
+            }
+            self.step(work);
+        }
+        // A failure is seen by the closing thread: the durable watermark stays behind.
+        let _ = self.sync();
+    }
+
+    /// One group: every batch is planned, logged and applied in turn, all share one sync and
+    /// become visible by one publication, and only then is anyone told.
+    fn step(&mut self, work: Work) {
+        self.publish_updates(work.updates);
+        let mut pending = Vec::with_capacity(work.jobs.len());
+        for WriteJob { request, checked, on_written } in work.jobs {
+            let before = self.state.sequence;
+            let reply = self.commit(&request, &checked);
+            let committed = self.state.sequence > before;
+            pending.push(Pending { request, reply, on_written, committed });
+        }
+        if let Err(error) = self.sync_if_due() {
+            fail_all(&mut pending, &error);
+            self.forget_unpublished();
+        }
+        if !pending.is_empty() {
+            self.publish();
+        }
+        self.acknowledge(pending);
+    }
+
+    /// The indexer's results are published on their own: should the log fail in this group, they
+    /// must not be taken back with its batches.
+    fn publish_updates(&mut self, updates: Vec<(IndexUpdate, Published)>) {
+        if updates.is_empty() {
+            return;
+        }
+        let mut published = Vec::with_capacity(updates.len());
+        for (update, done) in updates {
+            self.apply_update(update);
+            published.push(done);
+        }
+        self.publish();
+        published.into_iter().for_each(|done| done());
+    }
+
+    /// The way of every write: plan, log, apply. Readers see nothing of it yet.
+    fn commit(&mut self, request: &WriteRequest, checked: &Checked) -> Result<WriteReply> {
+        let plan = plan(request, checked, &self.state);
+        if request.options.validate_only || !plan.commits() {
+            return Ok(reply(plan, self.state.sequence));
+        }
+        let sequence = self.state.sequence + 1;
+        let rows: Vec<Row<'_>> =
+            plan.actions.iter().map(|action| action.row(request, checked)).collect::<Result<_>>()?;
+        let old_texts = self.old_texts(&rows)?;
+        let appended = self.log.append(sequence, encode(&rows)?);
+        self.unsynced = true;
+        self.lost |= appended.is_err();
+        let locations = appended?;
+        self.state.files = self.log.files().clone();
+        let mut applier = Applier {
+            state: &mut self.state,
+            allocator: &mut self.allocator,
+            graph: &self.shared.graph,
+            sequence,
+        };
+        for ((row, old_text), location) in rows.iter().zip(&old_texts).zip(locations) {
+            applier.row(row, old_text.as_deref(), location);
+        }
+        self.state.sequence = sequence;
+        self.state.position = self.log.position();
+        Ok(reply(plan, sequence))
+    }
+
+    /// The texts that the batch ends, read before anything is written: apply must not fail.
+    fn old_texts(&self, rows: &[Row<'_>]) -> Result<Vec<Option<String>>> {
+        let old_text = |row: &Row<'_>| match row {
+            Row::Store { previous: Some(previous), .. } | Row::Delete { previous, .. }
+                if self.state.statistics.is_some() =>
+            {
+                self.state.read_text(previous.slot)
+            }
+            _ => Ok(None),
+        };
+        rows.iter().map(old_text).collect()
+    }
+
+    fn apply_update(&mut self, update: IndexUpdate) {
+        match update {
+            IndexUpdate::Folded { count, entry } => {
+                Arc::make_mut(&mut self.state.tail).drain(..count);
+                self.state.entry = entry;
+            }
+            IndexUpdate::Repaired { slots, entry } => {
+                Arc::make_mut(&mut self.state.dead).drain(..slots.len());
+                let freed: roaring::RoaringBitmap = slots.iter().copied().collect();
+                // A row that died before its fold is still in the tail; its slot may get a new
+                // owner from now on, so the stale entry has to go.
+                Arc::make_mut(&mut self.state.tail).retain(|row| !freed.contains(row.slot));
+                self.allocator.free(slots);
+                self.state.entry = entry;
+            }
+            IndexUpdate::LendRowsWriter(lend) => {
+                // Where the receiver is gone, nobody wants to compact any more.
+                let _ = lend.send(self.log.rows_writer());
+            }
+            IndexUpdate::Moved(moves, files) => {
+                self.log.adopt(files);
+                self.state.files = self.log.files().clone();
+                moves.apply(&mut self.state);
+            }
+            IndexUpdate::RemoveFiles(numbers) => {
+                // What cannot be removed now is removed when the collection is opened next.
+                let _ = self.log.remove(&numbers);
+                self.state.files = self.log.files().clone();
+            }
+            IndexUpdate::Sync => {
+                let _ = self.sync();
+            }
+        }
+    }
+
+    /// Lets readers see the state as it is.
+    pub fn publish(&mut self) {
+        let snapshot = Arc::new(self.state.clone());
+        self.allocator.publish(&snapshot);
+        self.shared.publish(snapshot);
+    }
+
+    /// After a failed append or sync nobody knows what the disk holds: the log refuses further
+    /// writes, and what was applied in this group is taken back before anyone has seen it.
+    fn forget_unpublished(&mut self) {
+        self.state = Snapshot::clone(&self.shared.snapshot());
+        self.lost = false;
+    }
+
+    fn acknowledge(&self, pending: Vec<Pending>) {
+        for Pending { request, reply, on_written, .. } in pending {
+            match reply {
+                Ok(reply) if self.must_wait(&request, &reply) => {
+                    self.acknowledge_when_indexed(request, reply, on_written);
+                }
+                reply => on_written(request, reply),
+            }
+        }
+    }
+
+    fn acknowledge_when_indexed(
+        &self,
+        request: WriteRequest,
+        mut reply: WriteReply,
+        on_written: OnWritten,
+    ) {
+        let sequence = reply.sequence;
+        let told = move |reached| {
+            if reached {
+                reply.reached = Level::Indexed;
+            }
+            on_written(request, Ok(reply));
+        };
+        self.shared.when_indexed(sequence, Box::new(told));
+    }
+
+    fn must_wait(&self, request: &WriteRequest, reply: &WriteReply) -> bool {
+        request.options.wait_for == Level::Indexed
+            && !request.options.validate_only
+            && reply.outcomes.iter().any(|outcome| outcome.error.is_none())
+    }
+
+    fn time_to_sync(&self) -> Option<Duration> {
+        let interval = Duration::from_millis(SYNC_INTERVAL_MS);
+        (self.durability == Durability::Interval && self.unsynced)
+            .then(|| interval.saturating_sub(self.synced.elapsed()))
+    }
+
+    fn sync_if_due(&mut self) -> Result<()> {
+        let due = self.lost || match self.durability {
+            Durability::Always => true,
+            Durability::Interval => self.synced.elapsed().as_millis() >= SYNC_INTERVAL_MS.into(),
+            Durability::Never => false,
+        };
+        if due { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        if self.unsynced {
+            self.log.sync()?;
+            self.unsynced = false;
+            self.synced = Instant::now();
+            self.shared.set_durable(self.state.sequence);
+        }
+        Ok(())
+    }
+}
+
+fn encode(rows: &[Row<'_>]) -> Result<Batch> {
+    let mut encoder = BatchEncoder::with_capacity(rows.iter().map(encoded_bytes).sum());
+    for row in rows {
+        match row {
+            Row::Store { id, vector, text, metadata, .. } => {
+                encoder.store(id, vector, metadata.bytes, *text)?;
+            }
+            Row::Attributes { id, metadata, .. } => encoder.attributes(id, metadata.bytes)?,
+            Row::Delete { id, .. } => encoder.delete(id)?,
+        }
+    }
+    encoder.finish()
+}
+
+/// About what a row takes in the log.
+fn encoded_bytes(row: &Row<'_>) -> usize {
+    const HEADER: usize = 48;
+    match row {
+        Row::Store { id, vector, text, metadata, .. } => {
+            let text = text.map_or(0, str::len);
+            HEADER + id.len() + vector.len() * 4 + metadata.bytes.len() + text
+        }
+        Row::Attributes { id, metadata, .. } => HEADER + id.len() + metadata.bytes.len(),
+        Row::Delete { id, .. } => HEADER + id.len(),
+    }
+}
+
+fn reply(plan: Plan, sequence: Sequence) -> WriteReply {
+    WriteReply {
+        outcomes: plan.outcomes,
+        sequence,
+        reached: Level::Applied,
+        replayed: false,
+        batch_id: String::new(),
+    }
+}
+
+fn fail_all(pending: &mut [Pending], error: &Error) {
+    for batch in pending.iter_mut().filter(|batch| batch.committed) {
+        batch.reply = Err(error.clone());
+    }
+}

@@ -1,0 +1,162 @@
+//! What searches and the indexer share: the code rows and the links of layer 0.
+
+use super::codes::CodeSpace;
+use super::links::LinkRows;
+use super::metric::Metric;
+use crate::kernels::{CodeQuery, CodeRows, Kernels};
+use crate::record::Slot;
+
+/// Fewest and most links per row (`m`) that are taken as given.
+const M_RANGE: std::ops::RangeInclusive<usize> = 2..=128;
+
+/// What a graph is made with; fixed for its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexParameters {
+    /// Numbers of one vector.
+    pub dimension: usize,
+    /// How likeness is measured.
+    pub metric: Metric,
+    /// Half of the links that a row keeps, as in HNSW; 16 by default, used within 2 to 128.
+    pub m: usize,
+    /// Candidates that a new row's links are chosen from, roughly; 100 by default.
+    pub ef_construction: usize,
+}
+
+impl IndexParameters {
+    /// The usual parameters: `m` 16 and `ef_construction` 100.
+    pub fn new(dimension: usize, metric: Metric) -> Self {
+        IndexParameters {
+            dimension,
+            metric,
+            m: 16,
+            ef_construction: 100,
+        }
+    }
+
+    fn m(&self) -> usize {
+        self.m.clamp(*M_RANGE.start(), *M_RANGE.end())
+    }
+
+    /// Links that the choice of neighbors leaves a row.
+    pub(super) fn links_kept(&self) -> usize {
+        2 * self.m()
+    }
+
+    /// Links that a row holds before its neighbors are chosen anew.
+    pub(super) fn links_capacity(&self) -> usize {
+        3 * self.m() - 1
+    }
+
+    /// Candidates by int8 distance from which a row's neighbors are chosen.
+    pub(super) fn candidates_kept(&self) -> usize {
+        4 * self.m()
+    }
+
+    /// Candidates by 1-bit codes that a row takes from each of its leaves.
+    pub(super) fn candidates_per_leaf(&self) -> usize {
+        (self.ef_construction / 8).clamp(4, 128)
+    }
+}
+
+/// The part of the index that all threads use at once: codes and links by slot, without locks.
+///
+/// A slot's codes are written once ([`Graph::encode`]) before anyone can meet the slot; its
+/// links are written by the one [`super::Builder`]. Searches read both at any time.
+#[derive(Debug)]
+pub struct Graph {
+    parameters: IndexParameters,
+    kernels: Kernels,
+    space: CodeSpace,
+    codes: CodeRows,
+    links: LinkRows,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(parameters: IndexParameters) -> Graph {
+        Graph::with_kernels(parameters, Kernels::detect())
+    }
+
+    /// An empty graph that uses given kernels; all kernels build the same graph.
+    pub fn with_kernels(parameters: IndexParameters, kernels: Kernels) -> Graph {
+        let space = CodeSpace::new(parameters.metric, parameters.dimension, kernels);
+        let codes = CodeRows::new(space.code_dimension());
+        let links = LinkRows::new(parameters.links_capacity());
+        Graph {
+            parameters,
+            kernels,
+            space,
+            codes,
+            links,
+        }
+    }
+
+    /// What the graph was made with.
+    pub fn parameters(&self) -> &IndexParameters {
+        &self.parameters
+    }
+
+    /// Dot product only, and only before the first row: bounds the rows' lengths by twice the
+    /// longest of some vectors, best all of the first batch. Without this call the first encoded
+    /// row decides. Longer rows that come later count as if they had the bound's length, which
+    /// costs recall among them; exact scores are not affected.
+    pub fn bound_length(&self, vectors: &mut dyn Iterator<Item = &[f32]>) {
+        self.space.bound_length(vectors);
+    }
+
+    /// Writes the codes of a slot. One thread calls this, and only while no snapshot, link or
+    /// leaf names the slot.
+    pub fn encode(&self, slot: Slot, vector: &[f32]) {
+        let mut codes = vec![0; self.codes.row_bytes()];
+        let coded = self.space.encode_row(vector, &mut codes);
+        self.codes.write(slot, &codes, coded.scale, coded.bias);
+    }
+
+    /// The codes of a query.
+    pub fn query(&self, vector: &[f32]) -> CodeQuery {
+        self.space.encode_query(vector, self.codes.row_bytes())
+    }
+
+    /// Bytes allocated for codes and links; not all need be backed by memory yet.
+    pub fn bytes_allocated(&self) -> usize {
+        self.codes.bytes_allocated() + self.links.bytes_allocated()
+    }
+
+    pub(super) fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    pub(super) fn space(&self) -> &CodeSpace {
+        &self.space
+    }
+
+    pub(super) fn codes(&self) -> &CodeRows {
+        &self.codes
+    }
+
+    pub(super) fn links(&self) -> &LinkRows {
+        &self.links
+    }
+
+    /// A query for [`Graph::row_query`] to fill.
+    pub(super) fn empty_query(&self) -> CodeQuery {
+        CodeQuery {
+            codes: vec![0; self.codes.row_bytes()],
+            scale: 0.0,
+            bias: 0.0,
+        }
+    }
+
+    /// Makes a row the query.
+    pub(super) fn row_query(&self, slot: Slot, query: &mut CodeQuery) {
+        self.codes.read(slot, &mut query.codes);
+        (query.scale, query.bias) = self.codes.scale_and_bias(slot);
+    }
+
+    /// The distances from a query to some rows, in their order.
+    #[inline]
+    pub(super) fn distances(&self, query: &CodeQuery, slots: &[Slot], out: &mut Vec<f32>) {
+        out.resize(slots.len(), 0.0);
+        self.kernels.distances(query, &self.codes, slots, out);
+    }
+}

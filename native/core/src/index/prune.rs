@@ -1,0 +1,81 @@
+//! Which candidates become neighbors.
+
+use super::candidate::Candidate;
+use super::graph::Graph;
+use crate::kernels::CodeQuery;
+use crate::record::Slot;
+
+/// A candidate is dropped where a kept neighbor is nearer to it than the row itself by this
+/// factor: longer edges in new directions are worth more than further ones in the same.
+/// Source: S. J. Subramanya et al., DiskANN, NeurIPS 2019, section 2.3 (RobustPrune).
+const ALPHA: f32 = 1.1;
+/// Distances below this share of the rows' own scale are rounding. Rows closer than that count
+/// as equal, and a row keeps one link to its equals: more of them would lead nowhere else.
+const ROUNDING: f32 = 4e-6;
+
+/// What the choice needs beside the graph; kept by a thread for its next row.
+#[derive(Debug, Default)]
+pub(super) struct PruneBuffers {
+    query: Option<CodeQuery>,
+    open: Vec<Candidate>,
+    slots: Vec<Slot>,
+    distances: Vec<f32>,
+    /// Candidates that were not kept, in no particular order.
+    pub dropped: Vec<Candidate>,
+}
+
+/// Writes to `kept` at most `limit` of the candidates, nearest first, by the rule of [`ALPHA`];
+/// returns how many distances were computed.
+///
+/// The candidates are sorted and distinct and the row is not among them. Each kept neighbor is
+/// compared with all candidates that are still open in one go: the same comparisons as trying
+/// candidate by candidate, in fewer and longer runs.
+pub(super) fn select_neighbors(
+    graph: &Graph,
+    row_bias: f32,
+    candidates: impl Iterator<Item = Candidate>,
+    limit: usize,
+    kept: &mut Vec<Candidate>,
+    buffers: &mut PruneBuffers,
+) -> usize {
+    let PruneBuffers {
+        query,
+        open,
+        slots,
+        distances,
+        dropped,
+    } = buffers;
+    let query = query.get_or_insert_with(|| graph.empty_query());
+    let floor = (ROUNDING * row_bias).max(f32::MIN_POSITIVE);
+    let mut evaluations = 0;
+    kept.clear();
+    dropped.clear();
+    open.clear();
+    open.extend(candidates);
+    while let Some(&nearest) = open.first() {
+        if kept.len() == limit {
+            break;
+        }
+        kept.push(nearest);
+        open.remove(0);
+        if open.is_empty() {
+            break;
+        }
+        slots.clear();
+        slots.extend(open.iter().map(|candidate| candidate.slot));
+        graph.row_query(nearest.slot, query);
+        graph.distances(query, slots, distances);
+        evaluations += slots.len();
+        let mut between = distances.iter();
+        open.retain(|candidate| {
+            let between = between.next().copied().unwrap_or(f32::MAX);
+            let hidden = ALPHA * between < candidate.distance.max(floor);
+            if hidden {
+                dropped.push(*candidate);
+            }
+            !hidden
+        });
+    }
+    dropped.append(open);
+    evaluations
+}

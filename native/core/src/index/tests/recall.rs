@@ -1,0 +1,167 @@
+//! What searches find.
+
+use super::*;
+
+fn rows(count: u64, dimension: usize) -> Vec<Vec<f32>> {
+    (0..count).map(|seed| clustered(seed, dimension)).collect()
+}
+
+fn queries(count: u64, dimension: usize) -> Vec<Vec<f32>> {
+    (0..count)
+        .map(|seed| clustered(seed + (1 << 30), dimension))
+        .collect()
+}
+
+#[test]
+fn the_nearest_are_found_under_every_metric() {
+    for metric in [Metric::Cosine, Metric::Euclidean, Metric::DotProduct] {
+        let built = build(metric, rows(5000, 64), &[1000]);
+        check(&built.builder);
+        let recall = built.recall(metric, &queries(100, 64), 64, &Selection::All);
+        assert!(recall >= 0.95, "{metric:?} {recall}");
+    }
+}
+
+#[test]
+fn the_nearest_are_found_whatever_the_size_of_the_folds() {
+    let mut blocks = vec![1, 1, 10, 1, 10];
+    blocks.extend([1000, 1, 1, 10, 1].repeat(3));
+    blocks.extend([1; 500]);
+    blocks.extend([10; 150]);
+    let built = build(Metric::Cosine, rows(5000, 64), &blocks);
+    check(&built.builder);
+    let recall = built.recall(Metric::Cosine, &queries(100, 64), 64, &Selection::All);
+    assert!(recall >= 0.95, "{recall}");
+}
+
+#[test]
+fn the_nearest_are_found_in_very_few_dimensions() {
+    for dimension in [1, 2, 3, 8, 33] {
+        let built = build(Metric::Euclidean, rows(3000, dimension), &[1000]);
+        check(&built.builder);
+        let queries = queries(50, dimension);
+        // In few dimensions many rows share one int8 code: rank by it, not by exact score.
+        let mut scratch = Scratch::default();
+        let slots: Vec<Slot> = (0..3000).collect();
+        let (mut hits, mut all) = (0, 0);
+        for query in &queries {
+            let codes = built.graph.query(query);
+            let exact = scan(&built.graph, &codes, &slots, 10, &mut scratch).to_vec();
+            let entry = built.builder.entry();
+            let found = search(
+                &built.graph,
+                &entry,
+                &codes,
+                64,
+                &Selection::All,
+                &mut scratch,
+            );
+            let bound = exact.last().map_or(0.0, |last| last.distance);
+            hits += found
+                .iter()
+                .take(10)
+                .filter(|found| found.distance <= bound)
+                .count();
+            all += exact.len();
+        }
+        assert!(
+            f64::from(hits as u32) / all as f64 >= 0.95,
+            "{dimension}: {hits} of {all}"
+        );
+    }
+}
+
+#[test]
+fn dot_products_of_rows_of_spread_lengths_are_found() {
+    let spread = |seed: u64, vector: Vec<f32>| -> Vec<f32> {
+        let length = (0.8 * normal(seed ^ 77)).exp();
+        vector.into_iter().map(|number| number * length).collect()
+    };
+    let vectors = (0..)
+        .zip(rows(5000, 64))
+        .map(|(seed, vector)| spread(seed, vector))
+        .collect();
+    let built = build(Metric::DotProduct, vectors, &[1000]);
+    check(&built.builder);
+    let recall = built.recall(Metric::DotProduct, &queries(100, 64), 128, &Selection::All);
+    assert!(recall >= 0.9, "{recall}");
+}
+
+#[test]
+fn equal_rows_are_all_found_and_do_not_hide_others() {
+    for dimension in [16, 64] {
+        let mut vectors = rows(2000, dimension);
+        let equal = clustered(99_999, dimension);
+        vectors.extend(std::iter::repeat_n(equal.clone(), 1000));
+        vectors.sort_by_key(|vector| hash(vector[0].to_bits().into()) % 7);
+        let built = build(Metric::Cosine, vectors, &[500, 1, 300, 10, 1000]);
+        check(&built.builder);
+        let found = built.search(&equal, 1000, &Selection::All);
+        let hits = found
+            .iter()
+            .filter(|&&slot| built.vectors[slot as usize] == equal)
+            .count();
+        assert!(hits >= 990, "{hits} of 1000");
+        let queries = queries(50, dimension);
+        let recall = built.recall(Metric::Cosine, &queries, 64, &Selection::All);
+        assert!(recall >= 0.9, "{recall}");
+    }
+}
+
+#[test]
+fn a_graph_of_nothing_but_zero_vectors_is_whole() {
+    for metric in [Metric::Euclidean, Metric::DotProduct] {
+        let built = build(metric, vec![vec![0.0; 40]; 700], &[1, 1, 100, 7]);
+        check(&built.builder);
+        assert!(built.search(&[0.0; 40], 700, &Selection::All).len() >= 690);
+    }
+}
+
+#[test]
+fn a_selection_decides_what_is_returned() {
+    let built = build(Metric::Cosine, rows(4000, 64), &[1000]);
+    let queries = queries(50, 64);
+    let visible = |slot: Slot| slot % 10 != 3;
+    let recall = built.recall(Metric::Cosine, &queries, 64, &Selection::Visible(&visible));
+    assert!(recall >= 0.95, "visible {recall}");
+    for (every, least) in [(2, 0.93), (4, 0.9), (20, 0.85)] {
+        let mut bitset = vec![0u64; 4000 / 64 + 1];
+        let allowed = (0..4000).filter(|&slot| hash(slot) % every == 0);
+        allowed.for_each(|slot| bitset[slot as usize / 64] |= 1 << (slot % 64));
+        let count = bitset.iter().map(|word| word.count_ones() as usize).sum();
+        let selection = Selection::Allowed {
+            bitset: &bitset,
+            count,
+            total: 4000,
+        };
+        let recall = built.recall(Metric::Cosine, &queries, 64, &selection);
+        assert!(recall >= least, "one in {every}: {recall}");
+        let found = built.search(&queries[0], 64, &selection);
+        assert!(found.iter().all(|&slot| hash(u64::from(slot)) % every == 0));
+    }
+}
+
+#[test]
+fn an_empty_graph_and_a_single_row_answer() {
+    let mut built = build(Metric::Cosine, vec![vec![1.0, 2.0]], &[1]);
+    assert_eq!(built.search(&[1.0, 0.0], 10, &Selection::All), [0]);
+    check(&built.builder);
+    built.builder.repair(&[0]);
+    assert!(built.search(&[1.0, 0.0], 10, &Selection::All).is_empty());
+    check(&built.builder);
+    built.fold(0..1);
+    assert_eq!(built.search(&[1.0, 0.0], 10, &Selection::All), [0]);
+}
+
+#[test]
+fn a_scan_is_exact() {
+    let built = build(Metric::Euclidean, rows(2000, 20), &[1000]);
+    let mut scratch = Scratch::default();
+    let query = built.graph.query(&clustered(5_000_000, 20));
+    let slots: Vec<Slot> = (0..2000).filter(|slot| slot % 3 == 0).collect();
+    for keep in [0, 1, 10, 600, 5000] {
+        let found = scan(&built.graph, &query, &slots, keep, &mut scratch).to_vec();
+        let all = scan(&built.graph, &query, &slots, slots.len(), &mut scratch);
+        assert_eq!(found, all[..keep.min(slots.len())]);
+    }
+}

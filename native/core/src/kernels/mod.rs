@@ -1,0 +1,277 @@
+//! Vector kernels: int8 dots, 1-bit scans and exact float scores; the only unsafe code of the
+//! engine.
+//!
+//! A [`Kernels`] is made only after the processor was asked what it can do, so to hold one is
+//! the proof that calling is sound; every call dispatches once, to a whole loop. All instruction
+//! sets give the same bits (`scalar` is the specification): integer dots, and floats in one fixed
+//! order. The graph's bytes depend on this.
+
+pub mod float;
+mod panels;
+mod rows;
+mod scalar;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+use std::fmt;
+use std::sync::OnceLock;
+
+pub use panels::{PanelQuery, Panels, ScoreSum};
+pub use rows::CodeRows;
+
+use crate::record::Slot;
+
+/// The environment variable that lowers the choice of [`Kernels::detect`].
+const INSTRUCTION_SET_VARIABLE: &str = "VOLLEY_INSTRUCTION_SET";
+
+/// A family of instructions, from the least to the most capable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InstructionSet {
+    /// Portable Rust.
+    Scalar,
+    /// x86-64 with AVX2: 256 bits.
+    Avx2,
+    /// x86-64 with AVX-512 F, BW, VL, VNNI and VPOPCNTDQ: 512 bits.
+    Avx512,
+}
+
+impl InstructionSet {
+    /// Every instruction set, the least capable first.
+    const ALL: [InstructionSet; 3] = [
+        InstructionSet::Scalar,
+        InstructionSet::Avx2,
+        InstructionSet::Avx512,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            InstructionSet::Scalar => "scalar",
+            InstructionSet::Avx2 => "avx2",
+            InstructionSet::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this processor (and this build) can run it.
+    fn is_available(self) -> bool {
+        match self {
+            InstructionSet::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512vpopcntdq")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for InstructionSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The kernels of one instruction set that this processor has.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels {
+    instruction_set: InstructionSet,
+}
+
+/// Calls the function of this name in the module of the instruction set.
+macro_rules! dispatch {
+    ($kernels:ident, $function:ident($($argument:expr),*)) => {
+        match $kernels.instruction_set {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Kernels` with AVX2 is made only where the processor has AVX2.
+            InstructionSet::Avx2 => unsafe { x86_64::avx2::$function($($argument),*) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above, for AVX-512 with all of the extensions that its functions enable.
+            InstructionSet::Avx512 => unsafe { x86_64::avx512::$function($($argument),*) },
+            _ => scalar::$function($($argument),*),
+        }
+    };
+}
+
+/// What [`Kernels::encode`] returns beside the codes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Encoded {
+    /// Value of one code step: `value` is about `code * scale`.
+    pub scale: f32,
+    /// Sum of the squares of the codes.
+    pub square_sum: i32,
+}
+
+/// A query for [`Kernels::distances`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct CodeQuery {
+    /// The query's codes, zeros up to [`CodeRows::row_bytes`].
+    pub codes: Vec<i8>,
+    /// Value of one code step, times what the metric asks for.
+    pub scale: f32,
+    /// What the metric adds for the query.
+    pub bias: f32,
+}
+
+impl Kernels {
+    /// The best kernels that this processor can run, chosen at the first call.
+    ///
+    /// The environment variable `VOLLEY_INSTRUCTION_SET` (`scalar`, `avx2` or `avx512`) lowers
+    /// the choice; a set that the processor lacks, or another value, changes nothing.
+    pub fn detect() -> Kernels {
+        static DETECTED: OnceLock<Kernels> = OnceLock::new();
+        *DETECTED.get_or_init(|| {
+            let wanted = std::env::var(INSTRUCTION_SET_VARIABLE).ok();
+            Kernels::choose(&Kernels::available(), wanted.as_deref())
+        })
+    }
+
+    /// The kernels of every instruction set that this processor can run, scalar first.
+    pub fn available() -> Vec<Kernels> {
+        let sets = InstructionSet::ALL
+            .into_iter()
+            .filter(|set| set.is_available());
+        sets.map(|instruction_set| Kernels { instruction_set })
+            .collect()
+    }
+
+    fn choose(available: &[Kernels], wanted: Option<&str>) -> Kernels {
+        let named = available
+            .iter()
+            .find(|kernels| Some(kernels.instruction_set.as_str()) == wanted);
+        let chosen = named.or(available.last()).copied();
+        chosen.unwrap_or(Kernels {
+            instruction_set: InstructionSet::Scalar,
+        })
+    }
+
+    /// The instruction set that these kernels use.
+    pub fn instruction_set(self) -> InstructionSet {
+        self.instruction_set
+    }
+
+    /// Turns a vector into symmetric int8 codes: `scale = max|x| / 127` and
+    /// `code = round_ties_even(x * (127 / max|x|))`, within -127..=127.
+    ///
+    /// The vector's numbers are finite; a zero vector (or one with no number above 4e-37) has
+    /// scale 0 and zero codes. Codes behind the vector's length are zeroed.
+    ///
+    /// # Panics
+    /// If there are fewer codes than numbers.
+    pub fn encode(self, vector: &[f32], codes: &mut [i8]) -> Encoded {
+        assert!(
+            codes.len() >= vector.len(),
+            "{} codes for {}",
+            codes.len(),
+            vector.len()
+        );
+        dispatch!(self, encode(vector, codes))
+    }
+
+    /// The dot product of two rows of codes in -127..=127; of the shorter length, if they differ.
+    pub fn dot_codes(self, left: &[i8], right: &[i8]) -> i32 {
+        dispatch!(self, dot_codes(left, right))
+    }
+
+    /// `out[i]` = dot product of `query` and the row of `slots[i]`.
+    ///
+    /// The query's codes are within -127..=127 and padded with zeros to [`CodeRows::row_bytes`].
+    ///
+    /// # Panics
+    /// If the query is not as long as a row, or `out` not as long as `slots`.
+    pub fn dot_rows(self, query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
+        assert_eq!(query.len(), rows.row_bytes(), "codes of the query");
+        assert_eq!(out.len(), slots.len(), "dots for the slots");
+        dispatch!(self, dot_rows(query, rows, slots, out));
+    }
+
+    /// `out[i]` = distance of the query to the row of `slots[i]`, with `dot` their dot product:
+    /// `(query.bias + row.bias) - dot * (query.scale * row.scale)`, in this order of operations.
+    ///
+    /// # Panics
+    /// As [`Kernels::dot_rows`].
+    pub fn distances(self, query: &CodeQuery, rows: &CodeRows, slots: &[Slot], out: &mut [f32]) {
+        // The dots pass through `out` itself, so that a list of any length is one loop.
+        // SAFETY: i32 and f32 have the same size and alignment, and any bits are valid for both.
+        let dots =
+            unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<i32>(), out.len()) };
+        self.dot_rows(&query.codes, rows, slots, dots);
+        for (out, &slot) in out.iter_mut().zip(slots) {
+            let dot = out.to_bits().cast_signed();
+            let (scale, bias) = rows.scale_and_bias(slot);
+            *out = (query.bias + bias) - dot as f32 * (query.scale * scale);
+        }
+    }
+
+    /// The signs of row minus center, both decoded: bit `i` of word `w` is
+    /// `codes[k] * scale > center[k] * center_scale` for `k = 32 w + i`.
+    ///
+    /// Fewer words take fewer dimensions; bits beyond the shorter of the two rows are zero.
+    pub fn residual_signs(
+        self,
+        codes: &[i8],
+        scale: f32,
+        center: &[i8],
+        center_scale: f32,
+        words: &mut [u32],
+    ) {
+        dispatch!(
+            self,
+            residual_signs(codes, scale, center, center_scale, words)
+        );
+    }
+
+    /// Estimates how near every member is to each of one to four queries: a larger score is
+    /// nearer; see the module `panels` for the estimate.
+    ///
+    /// `scores[i]` becomes the scores of `queries[i]`, one per member in order of place; the
+    /// `i`-th sum is over the same scores.
+    ///
+    /// # Panics
+    /// If there are more than four queries, fewer score vectors than queries, or a query whose
+    /// words are not as many as a member's.
+    pub fn panel_scores(
+        self,
+        panels: &Panels,
+        queries: &[PanelQuery<'_>],
+        scores: &mut [Vec<f32>],
+    ) -> [ScoreSum; 4] {
+        assert!(
+            queries.len() <= 4 && queries.len() <= scores.len(),
+            "{} queries",
+            queries.len()
+        );
+        let padded = panels.len().next_multiple_of(panels::PANEL_MEMBERS);
+        for (query, scores) in queries.iter().zip(scores.iter_mut()) {
+            assert_eq!(
+                query.words.len(),
+                panels.words_per_member(),
+                "words of a query"
+            );
+            scores.resize(padded, 0.0);
+        }
+        let scores = &mut scores[..queries.len()];
+        let sums = dispatch!(self, panel_scores(panels, queries, scores));
+        for scores in scores {
+            scores.truncate(panels.len());
+        }
+        sums
+    }
+
+    /// Marks the scores that reach the threshold, and counts them.
+    ///
+    /// Bit `b` of `masks[w]` stands for `scores[64 w + b]`; `masks` is resized to what is needed.
+    pub fn at_least(self, scores: &[f32], threshold: f32, masks: &mut Vec<u64>) -> usize {
+        masks.clear();
+        masks.resize(scores.len().div_ceil(64), 0);
+        dispatch!(self, at_least(scores, threshold, masks))
+    }
+}

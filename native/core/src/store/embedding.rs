@@ -1,0 +1,119 @@
+//! Texts become vectors: at once by the built-in embedder, else by the caller.
+
+use rayon::prelude::*;
+
+use super::responder::encoded;
+use super::unembedded::Waiting;
+use crate::batch::{Checked, QueryInput, SearchRequest, VectorRange, WriteRequest, check_vector};
+use crate::codec::{self, Resume};
+use crate::collection::{Collection, Snapshot};
+use crate::error::{Error, ErrorCode, Result};
+
+/// The vectors of a batch's texts, end to end; `None` where the collection's embedder is not
+/// built in.
+pub fn documents(
+    collection: &Collection,
+    request: &WriteRequest,
+    checked: &Checked,
+) -> Option<Vec<f32>> {
+    let lexical = collection.lexical()?;
+    let dimension = collection.config().dimension;
+    let texts = write_texts(request, checked);
+    let mut rows = vec![0.0; texts.len() * dimension];
+    rows.par_chunks_exact_mut(dimension)
+        .zip(&texts)
+        .for_each(|(row, text)| lexical.document(text, row));
+    Some(rows)
+}
+
+/// Embeds the text queries of a search in place; returns whether the collection can.
+pub fn queries(
+    snapshot: &Snapshot,
+    collection: &Collection,
+    request: &mut SearchRequest,
+    to_embed: &[usize],
+) -> bool {
+    let (Some(lexical), Some(statistics)) = (collection.lexical(), &snapshot.statistics) else {
+        return false;
+    };
+    let dimension = collection.config().dimension;
+    for &index in to_embed {
+        let Some(QueryInput::Text(text)) = &request.queries[index].input else { continue };
+        let start = request.vectors.values.len();
+        request.vectors.values.resize(start + dimension, 0.0);
+        lexical.query(text, statistics, &mut request.vectors.values[start..]);
+        let range = VectorRange { start, len: dimension };
+        request.queries[index].input = Some(QueryInput::Vector(range));
+    }
+    true
+}
+
+/// Gives the text queries of a search the vectors that the caller has made.
+///
+/// # Errors
+/// `EMBEDDING_FAILED` where the count of numbers is not texts times dimension.
+pub fn resume_queries(
+    collection: &Collection,
+    request: &mut SearchRequest,
+    to_embed: &[usize],
+    resume: &Resume,
+) -> Result<()> {
+    if let Some(reason) = &resume.failed {
+        for &index in to_embed {
+            request.queries[index].refused = Some(Box::new(failed(reason)));
+        }
+        return Ok(());
+    }
+    let shape = collection.config().shape();
+    let expected = to_embed.len() * shape.dimension;
+    if resume.vectors.len() != expected {
+        let actual = resume.vectors.len();
+        let message = format!("the embedder returned {actual} numbers, expected {expected}");
+        return Err(Error::new(ErrorCode::EmbeddingFailed, message)
+            .with("expected", expected)
+            .with("actual", actual));
+    }
+    for (row, &index) in resume.vectors.chunks_exact(shape.dimension).zip(to_embed) {
+        let query = &mut request.queries[index];
+        if let Err(error) = check_vector(row, &shape) {
+            query.refused = Some(Box::new(error));
+            continue;
+        }
+        let range = VectorRange { start: request.vectors.values.len(), len: row.len() };
+        request.vectors.values.extend_from_slice(row);
+        query.input = Some(QueryInput::Vector(range));
+    }
+    Ok(())
+}
+
+/// The reply that asks the caller for embeddings.
+pub fn ask(token: &str, waiting: &Waiting) -> Vec<u8> {
+    match waiting {
+        Waiting::Write(_, request, checked) => {
+            let texts = write_texts(request, checked);
+            encoded(|out| codec::embed_reply(token, &texts, out))
+        }
+        Waiting::Search(_, request, to_embed) => {
+            let texts = query_texts(request, to_embed);
+            encoded(|out| codec::embed_reply(token, &texts, out))
+        }
+    }
+}
+
+/// The error of everything that needed an embedder that failed.
+pub fn failed(reason: &str) -> Error {
+    Error::new(ErrorCode::EmbeddingFailed, format!("the embedder failed: {reason}"))
+}
+
+fn write_texts<'a>(request: &'a WriteRequest, checked: &Checked) -> Vec<&'a str> {
+    let text = |index: &usize| request.operations[*index].text().unwrap_or_default();
+    checked.to_embed.iter().map(text).collect()
+}
+
+fn query_texts<'a>(request: &'a SearchRequest, to_embed: &[usize]) -> Vec<&'a str> {
+    let text = |index: &usize| match &request.queries[*index].input {
+        Some(QueryInput::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    to_embed.iter().map(text).collect()
+}

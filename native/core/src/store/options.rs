@@ -1,0 +1,48 @@
+//! What a store can be told when it is opened.
+
+use serde::Deserialize;
+
+use crate::collection::Durability;
+use crate::error::{Error, Result};
+
+/// Most threads per pool.
+const THREADS_MAX: usize = 256;
+
+/// What a store can be told when it is opened; all fields may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreOptions {
+    /// When an acknowledged batch is safe: `always` (default), `interval` or `never`.
+    pub durability: Durability,
+    /// Threads per pool, 1 to 256; by default as many as the process may use processors.
+    pub threads: Option<usize>,
+}
+
+impl StoreOptions {
+    /// Parses and checks options; no bytes at all are the defaults.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for unknown options and values out of range.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        if bytes.is_empty() {
+            return Ok(StoreOptions::default());
+        }
+        let options: StoreOptions = serde_json::from_slice(bytes)
+            .map_err(|error| Error::invalid("options", format!("options: {error}")))?;
+        match options.threads {
+            Some(threads) if !(1..=THREADS_MAX).contains(&threads) => {
+                let message = format!("threads is {threads}, allowed are 1 to {THREADS_MAX}");
+                Err(Error::invalid("threads", message)
+                    .with("limit", THREADS_MAX)
+                    .with("actual", threads))
+            }
+            _ => Ok(options),
+        }
+    }
+
+    /// Threads per pool.
+    pub fn thread_count(&self) -> usize {
+        let available = std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or(available)
+    }
+}

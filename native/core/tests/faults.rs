@@ -1,0 +1,158 @@
+//! A fault at every storage call of batches, checkpoints and compactions: what was acknowledged
+//! is there after reopening, whole; what was not is absent or whole, never half.
+
+mod support;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use support::{Model, Random, apply, call, contents, create, open, operation};
+use volley_core::error::Result;
+use volley_core::storage::Storage;
+use volley_core::storage::faulty::{Fault, FaultyStorage};
+use volley_core::store::Store;
+
+/// What a run of batches did: the model after each acknowledged one, and the batch that got no
+/// answer, if any.
+struct History {
+    acknowledged: Model,
+    unanswered: Option<Model>,
+}
+
+/// Twelve atomic batches with a compaction in between, until the first call that fails.
+fn scenario(store: &Store, seed: u64) -> History {
+    let mut random = Random(seed);
+    let mut history = History { acknowledged: Model::new(), unanswered: None };
+    for step in 0..12 {
+        if step == 6 || step == 10 {
+            // A compaction may fail; that must change nothing.
+            call(store, "compact", json!({"collection": "records"}), &[]);
+        }
+        let count = 1 + random.below(40);
+        let operations: Vec<Value> = (0..count).map(|_| operation(&mut random, 60)).collect();
+        let mut changed = history.acknowledged.clone();
+        // Best effort, so that most batches commit something.
+        let committed = operations.iter().map(|one| apply(&mut changed, one)).collect::<Vec<_>>();
+        let header = json!({
+            "collection": "records", "operations": operations, "atomic": false,
+        });
+        let reply = call(store, "write", header, &[]);
+        if reply.get("error").is_some() {
+            history.unanswered = Some(changed);
+            return history;
+        }
+        let failed = committed.iter().filter(|result| result.is_err()).count();
+        assert_eq!(reply["failed_count"], failed, "{reply}");
+        history.acknowledged = changed;
+    }
+    history
+}
+
+/// Opens what is left and compares; the collection is missing only if its creation failed.
+fn check(storage: Arc<dyn Storage>, history: &History, what: &str) {
+    let store = open(storage);
+    let listed = call(&store, "collections.list", json!({}), &[]);
+    assert!(listed.get("error").is_none(), "{what}: {listed}");
+    if listed["collections"].as_array().is_some_and(Vec::is_empty) {
+        assert!(history.acknowledged.is_empty(), "{what}: the collection is gone");
+        return;
+    }
+    let found = contents(&store);
+    let whole = Some(&found) == history.unanswered.as_ref();
+    assert!(found == history.acknowledged || whole, "{what}: {} records", found.len());
+    let reply = call(&store, "insert", json!({
+        "collection": "records", "vectors": [{"id": "after", "data": vec![1.0; support::DIMENSION]}],
+    }), &[]);
+    assert_eq!(reply["inserted_count"], 1, "{what}: {reply}");
+}
+
+fn begin(storage: &Arc<FaultyStorage>) -> Result<Store> {
+    let store = Store::over(storage.clone(), Default::default(), support::SMALL)?;
+    call(&store, "collections.create", json!({
+        "name": "records", "dimension": support::DIMENSION,
+    }), &[]);
+    Ok(store)
+}
+
+/// How many storage calls the whole scenario makes, with the last checkpoint.
+fn calls_in_all(seed: u64) -> u64 {
+    let storage = Arc::new(FaultyStorage::in_memory());
+    let store = begin(&storage).unwrap();
+    scenario(&store, seed);
+    store.close().unwrap();
+    storage.calls()
+}
+
+fn fail_once_at(number: u64, fault: Fault, seed: u64) {
+    let what = format!("{fault:?} at call {number}");
+    let storage = Arc::new(FaultyStorage::in_memory());
+    storage.fail_call(number, fault);
+    let empty = History { acknowledged: Model::new(), unanswered: None };
+    let history = match begin(&storage) {
+        Ok(store) => {
+            let history = scenario(&store, seed);
+            let _ = store.close();
+            history
+        }
+        Err(_) => empty,
+    };
+    storage.heal();
+    check(storage, &history, &what);
+}
+
+#[test]
+fn a_fault_at_every_call_loses_nothing() {
+    let calls = calls_in_all(11);
+    assert!(calls > 40, "{calls} calls");
+    for number in 1..=calls {
+        fail_once_at(number, Fault::Error, 11);
+    }
+}
+
+#[test]
+fn a_torn_append_at_every_call_loses_nothing() {
+    for number in 1..=calls_in_all(12) {
+        fail_once_at(number, Fault::ShortAppend(number as usize * 37 % 900), 12);
+    }
+}
+
+#[test]
+fn a_lost_reply_at_every_call_loses_nothing() {
+    for number in 1..=calls_in_all(13) {
+        fail_once_at(number, Fault::LostReply, 13);
+    }
+}
+
+#[test]
+fn a_crash_after_every_batch_loses_nothing_acknowledged() {
+    for seed in 0..24 {
+        let storage = Arc::new(FaultyStorage::in_memory());
+        let store = open(storage.clone());
+        create(&store, "cosine");
+        let calls = storage.calls();
+        storage.fail_from(calls + 1 + seed * 5, Fault::Error);
+        let history = scenario(&store, 21);
+        let image = storage.crash_image(seed);
+        check(Arc::new(image), &history, &format!("crash with seed {seed}"));
+        storage.heal();
+    }
+}
+
+#[test]
+fn a_poisoned_store_refuses_writes_and_still_reads() {
+    let storage = Arc::new(FaultyStorage::in_memory());
+    let store = open(storage.clone());
+    create(&store, "cosine");
+    let insert = |id: &str| {
+        let vectors = json!([{"id": id, "data": vec![1.0; support::DIMENSION]}]);
+        call(&store, "insert", json!({"collection": "records", "vectors": vectors}), &[])
+    };
+    assert_eq!(insert("a")["inserted_count"], 1);
+    storage.fail_from(storage.calls() + 1, Fault::DiskFull);
+    let refused = insert("b");
+    assert_eq!(refused["error"]["details"]["cause"], "disk_full", "{refused}");
+    storage.heal();
+    assert_eq!(insert("c")["error"]["error_code"], "STORE_POISONED");
+    let count = call(&store, "count", json!({"collection": "records"}), &[]);
+    assert_eq!(count["count"], 1);
+}

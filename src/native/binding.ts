@@ -1,0 +1,78 @@
+import { createRequire } from 'node:module';
+import { VolleyError } from '../errors.js';
+
+/**
+ * A store as the addon sees it: bytes in, bytes out. Every reply is JSON; a refusal is
+ * `{"error": {...}}`, and the promises never reject.
+ */
+export interface NativeStore {
+  /** Opens the files. Called once, before anything else. */
+  open(): Promise<Uint8Array>;
+  /** Hands over one request. Header and block are copied before it returns. */
+  call(verb: string, format: 'json', header: Uint8Array, block?: Float32Array): Promise<Uint8Array>;
+  /** Finishes what is running and closes the files. */
+  close(): Promise<Uint8Array>;
+}
+
+/** What the addon exports. */
+export interface Binding {
+  NativeStore: new (path: string, options: Uint8Array) => NativeStore;
+  version(): string;
+}
+
+let loaded: Binding | undefined;
+
+/** The addon, loaded when it is first needed. */
+export function binding(): Binding {
+  loaded ??= load(platformNames(process.platform, process.arch));
+  return loaded;
+}
+
+/**
+ * The names under which the addon of a platform is built and published, best first. On Linux,
+ * npm installs the one for the C library at hand, so the first that loads is the right one.
+ */
+export function platformNames(platform: string, arch: string): string[] {
+  if (arch !== 'x64' && arch !== 'arm64') return [];
+  if (platform === 'linux') return [`linux-${arch}-gnu`, `linux-${arch}-musl`];
+  if (platform === 'darwin') return [`darwin-${arch}`];
+  if (platform === 'win32') return [`win32-${arch}-msvc`];
+  return [];
+}
+
+/**
+ * Loads a build that lies beside this file (a checkout of the source), or the platform's package.
+ *
+ * @throws VolleyError `UNSUPPORTED`, saying what is missing and how to get it.
+ */
+export function load(names: readonly string[]): Binding {
+  const require = createRequire(import.meta.url);
+  const failures: unknown[] = [];
+  for (const name of names) {
+    for (const file of [`./volleydb.${name}.node`, `volleydb-${name}`]) {
+      try {
+        return require(file) as Binding;
+      } catch (failure) {
+        failures.push(failure);
+      }
+    }
+  }
+  throw new VolleyError('UNSUPPORTED', missingMessage(names), {
+    details: { platform: process.platform, arch: process.arch },
+    cause: new AggregateError(failures, 'every way to load the native part failed'),
+  });
+}
+
+function missingMessage(names: readonly string[]): string {
+  const platform = `${process.platform} ${process.arch}`;
+  const source = 'In a checkout of the source, build it: npm run build.';
+  if (names.length === 0) {
+    return `Volley has no native part for ${platform}. ${source}`;
+  }
+  const packages = names.map((name) => `volleydb-${name}`).join(' or ');
+  return (
+    `Volley's native part for ${platform} could not be loaded. It comes with the package ` +
+    `${packages}: install again without --omit=optional and with a lockfile that was made for ` +
+    `this platform. ${source}`
+  );
+}

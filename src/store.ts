@@ -1,0 +1,152 @@
+import { Collection } from './collection.js';
+import { camelDeep } from './decode.js';
+import { type Embedder, embedderHeader, matchEmbedder } from './embedder.js';
+import { VolleyError } from './errors.js';
+import { binding } from './native/binding.js';
+import { Door, type Reply } from './native/door.js';
+import { COLLECTION_OPTIONS, HANDLE_OPTIONS, HNSW_OPTIONS, OPEN_OPTIONS, take } from './options.js';
+import type {
+  CollectionHandleOptions,
+  CollectionInfo,
+  CollectionOptions,
+  JsonObject,
+  Limits,
+  OpenOptions,
+} from './types.js';
+
+/** The version of the engine that is loaded. */
+export function version(): string {
+  return binding().version();
+}
+
+/**
+ * Opens a store: the collections of one directory, which is made where it does not exist.
+ *
+ * A directory is open in one process at a time; worker threads of that process share it. The
+ * store stays open until `close()` or until the process (or worker thread) that opened it ends.
+ * An open store does not keep a process alive, a pending call does.
+ *
+ * @param path Directory of the store, or `':memory:'` for one that is gone when it is closed.
+ * @throws VolleyError `STORE_LOCKED` where another process has it open; `CORRUPTED` where a file
+ *   does not hold what was written to it; `INVALID_ARGUMENT` for an unknown option; `UNSUPPORTED`
+ *   where the native part is missing or the files come from a later version.
+ *
+ * @example
+ * await using store = await open('./data');
+ * const books = await store.createCollection('books', { dimension: 3 });
+ * await books.insert([{ id: 'a', data: [0.1, 0.2, 0.3], metadata: { kind: 'book' } }]);
+ */
+export async function open(path: string, options: OpenOptions = {}): Promise<Store> {
+  if (typeof path !== 'string' || path === '') {
+    throw new VolleyError('INVALID_ARGUMENT', 'path must be a string that is not empty', {
+      details: { field: 'path' },
+    });
+  }
+  const header = take('open', options, OPEN_OPTIONS);
+  return new Store(await Door.open(path, JSON.stringify(header)));
+}
+
+/** An open store. Made by {@link open}. */
+export class Store {
+  readonly #door: Door;
+  readonly #closing = new AbortController();
+
+  /** @internal */
+  constructor(door: Door) {
+    this.#door = door;
+  }
+
+  /**
+   * Makes a collection.
+   *
+   * @param name `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`
+   * @throws VolleyError `COLLECTION_EXISTS`; `INVALID_ARGUMENT` for a name, dimension or option
+   *   that is refused.
+   */
+  async createCollection<Metadata extends object = JsonObject>(
+    name: string,
+    options: CollectionOptions,
+  ): Promise<Collection<Metadata>> {
+    const { embedder, dimension, hnsw } = options;
+    const header = {
+      name: checkName(name),
+      ...take('createCollection', options, COLLECTION_OPTIONS),
+      ...(hnsw && { hnsw: take('createCollection hnsw', hnsw, HNSW_OPTIONS) }),
+      ...embedderHeader(embedder, dimension),
+    };
+    const info = await this.#door.call('collections.create', JSON.stringify(header));
+    return this.#handle(info, typeof embedder === 'string' ? undefined : embedder);
+  }
+
+  /**
+   * A collection that exists.
+   *
+   * @typeParam Metadata The type of its records' metadata; it is not checked at run time.
+   * @throws VolleyError `COLLECTION_NOT_FOUND`; `INVALID_ARGUMENT` where the embedder is not the
+   *   one that the collection keeps.
+   */
+  async collection<Metadata extends object = JsonObject>(
+    name: string,
+    options: CollectionHandleOptions = {},
+  ): Promise<Collection<Metadata>> {
+    take('collection', options, HANDLE_OPTIONS);
+    const info = await this.#door.call('collections.info', collectionHeader(name));
+    return this.#handle(info, options.embedder);
+  }
+
+  /** What is known of each collection, by name. */
+  async listCollections(): Promise<CollectionInfo[]> {
+    const { collections } = await this.#door.call('collections.list', '{}');
+    return camelDeep(collections) as CollectionInfo[];
+  }
+
+  /**
+   * Removes a collection and all its records, for good.
+   *
+   * @throws VolleyError `COLLECTION_NOT_FOUND`.
+   */
+  async dropCollection(name: string): Promise<void> {
+    await this.#door.call('collections.drop', collectionHeader(name));
+  }
+
+  /** Every limit with its unit, e.g. `idBytesMax`: `{ value: 512, unit: 'bytes' }`. */
+  async limits(): Promise<Limits> {
+    return camelDeep(await this.#door.call('limits', '{}')) as unknown as Limits;
+  }
+
+  /**
+   * Finishes what is running, syncs and closes. Calls made after it fail with `STORE_CLOSED`.
+   * Closing twice is harmless.
+   */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#door.close();
+  }
+
+  /** The same as `close()`, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #handle<Metadata extends object>(
+    wire: Reply,
+    embedder: Embedder | undefined,
+  ): Collection<Metadata> {
+    const info = camelDeep(wire) as CollectionInfo;
+    matchEmbedder(info.name, info.embedder, embedder);
+    const { name, dimension } = info;
+    return new Collection(this.#door, name, dimension, embedder, this.#closing.signal);
+  }
+}
+
+function collectionHeader(name: string): string {
+  return JSON.stringify({ collection: checkName(name) });
+}
+
+/** Only what JSON would change is refused here; the engine judges the name. */
+function checkName(name: unknown): string {
+  if (typeof name === 'string' && name.isWellFormed()) return name;
+  throw new VolleyError('INVALID_ARGUMENT', 'a collection name must be a well-formed string', {
+    details: { field: 'name' },
+  });
+}
