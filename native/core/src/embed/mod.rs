@@ -3,7 +3,7 @@
 //! A document's vector is a pure function of its text. Each word gets a weight that needs no
 //! collection (how often and how early it stands, how common it is in technical English anywhere)
 //! and four signed places that its hash chooses; its trigrams of letters share a smaller
-//! weight, so that misspelt, inflected and compounded words still meet. The statistics of a collection
+//! weight, so that misspelt, inflected and compounded words meet. The statistics of a collection
 //! weigh the words of queries only, so vectors made at any time stay comparable.
 //!
 //! The same text gives the same bytes on every machine: seeded hashes, sums in one order, and no
@@ -38,13 +38,13 @@ pub const DIMENSION_DEFAULT: usize = 768;
 pub const DIMENSION_MIN: usize = 64;
 
 /// How fast repeats of a word stop adding to its weight; BM25's k1.
-const SATURATION: f32 = 1.0;
+const SATURATION: f32 = 1.2;
 /// Words after which a word of a document has lost 3/8 of its weight, and words after which it
 /// loses no more.
 const POSITION_HALVING: f32 = 40.0 / 0.6;
 const POSITION_LAST: usize = 120;
 /// Weight of all n-grams of a word together, by the word's.
-const GRAMS_WEIGHT: f32 = 0.5;
+const GRAMS_WEIGHT: f32 = 0.8;
 /// What is left of a word's weight if it has one or two letters.
 const SHORT_WEIGHT: f32 = 0.6;
 /// The number of documents that the built-in word frequencies count for beside the collection's.
@@ -57,9 +57,22 @@ pub struct EmbedderDescription {
     /// Name of the embedder; the built-in one is [`NAME`].
     pub name: String,
     /// Version of its mapping from text to vector.
-    pub version: u32,
-    /// Numbers in each vector.
-    pub dimension: usize,
+    pub version: String,
+}
+
+impl EmbedderDescription {
+    /// The built-in embedder of this build.
+    pub fn built_in() -> Self {
+        EmbedderDescription {
+            name: NAME.to_owned(),
+            version: VERSION.to_string(),
+        }
+    }
+
+    /// Whether texts are embedded here and not by the caller.
+    pub fn is_built_in(&self) -> bool {
+        self.name == NAME
+    }
 }
 
 /// The built-in embedder at one dimension.
@@ -101,27 +114,18 @@ impl Lexical {
     /// # Errors
     /// `UNSUPPORTED` where the description is of another embedder or of another version;
     /// `INVALID_ARGUMENT` for its dimension as in [`Lexical::new`].
-    pub fn open(description: &EmbedderDescription) -> Result<Self> {
-        if description.name != NAME || description.version != VERSION {
+    pub fn open(description: &EmbedderDescription, dimension: usize) -> Result<Self> {
+        if *description != EmbedderDescription::built_in() {
             let message = format!(
                 "embedder {:?} version {} is not built in, {NAME:?} version {VERSION} is",
                 description.name, description.version
             );
             return Err(Error::new(ErrorCode::Unsupported, message)
                 .with("field", "embedder")
-                .with("limit", VERSION)
-                .with("actual", description.version));
+                .with("expected", VERSION)
+                .with("actual", description.version.as_str()));
         }
-        Lexical::new(description.dimension)
-    }
-
-    /// Name, version and dimension, to be kept with a collection.
-    pub fn description(&self) -> EmbedderDescription {
-        EmbedderDescription {
-            name: NAME.to_owned(),
-            version: VERSION,
-            dimension: self.dimension,
-        }
+        Lexical::new(dimension)
     }
 
     /// Numbers in each vector.
