@@ -6,10 +6,34 @@
 //! weight, so that misspelt, inflected and compounded words meet. The statistics of a collection
 //! weigh the words of queries only, so vectors made at any time stay comparable.
 //!
+//! At last the vector is rotated, always in the same way, so that every number of it says something
+//! and the index's 1-bit codes work: of the exact first 10, the first 200 by 1-bit codes hold 96 %,
+//! without the rotation 7 %.
+//!
+//! What each ingredient is worth, as the share of queries that find what they describe among the
+//! first 10 of 76,926 descriptions of Debian packages (by 1,000 package summaries, and by the same
+//! with a misspelt word) and of 20,237 passages of documentation and TypeScript declarations (by
+//! 1,000 headings, and by 1,000 doc comments), at 768 dimensions:
+//!
+//! | without | summaries | misspelt | headings | comments |
+//! |---|---|---|---|---|
+//! | (all of them) | .751 | .697 | .650 | .543 |
+//! | statistics for queries | .663 | .631 | .611 | .476 |
+//! | saturation of repeats | .715 | .652 | .638 | .518 |
+//! | trigrams | .737 | .621 | .639 | .512 |
+//! | stemming | .737 | .668 | .648 | .549 |
+//! | four places a word (one) | .740 | .619 | .643 | .546 |
+//! | weight by position | .743 | .683 | .622 | .538 |
+//! | list of common words | .748 | .665 | .591 | .548 |
+//! | less weight for short words | .750 | .690 | .634 | .539 |
+//! | identifiers as a whole | .756 | .692 | .629 | .524 |
+//!
 //! The same text gives the same bytes on every machine: seeded hashes, sums in one order, and no
-//! function of the platform's mathematics library.
+//! function of the platform's mathematics library. Only characters that a later Unicode version
+//! assigns may change class, and with them texts that held them before.
 
 mod prior;
+mod rotation;
 mod sketch;
 mod statistics;
 mod stem;
@@ -39,9 +63,9 @@ pub const DIMENSION_MIN: usize = 64;
 
 /// How fast repeats of a word stop adding to its weight; BM25's k1.
 const SATURATION: f32 = 1.2;
-/// Words after which a word of a document has lost 3/8 of its weight, and words after which it
+/// Position at which a word of a document has lost half its weight, and the one from which it
 /// loses no more.
-const POSITION_HALVING: f32 = 40.0 / 0.6;
+const POSITION_HALVING: f32 = 64.0;
 const POSITION_LAST: usize = 120;
 /// Weight of all n-grams of a word together, by the word's.
 const GRAMS_WEIGHT: f32 = 0.8;
@@ -199,10 +223,10 @@ impl Lexical {
                 sketch.add_gram(*gram, gram_weight);
             }
         }
-        if !sketch.normalize() {
+        if !sketch.finish() {
             let mut sketch = Sketch::new(out);
             sketch.add_word(word_hash(""), 1.0);
-            sketch.normalize();
+            sketch.finish();
         }
         Ok(())
     }

@@ -4,6 +4,8 @@
 //! feature hashing (Weinberger et al., 2009). The dot product of two sketches estimates the dot
 //! product of the weights without bias; its error falls with the root of the dimension.
 
+use super::rotation::rotate;
+
 /// Places that one word takes, one in each quarter of the vector.
 ///
 /// With one place, two words that collide pass wholly for each other; with four they nearly never
@@ -45,8 +47,9 @@ impl<'a> Sketch<'a> {
         }
     }
 
-    /// Scales to unit length; false where nothing is left to scale.
-    pub(super) fn normalize(&mut self) -> bool {
+    /// Rotates and scales to unit length; false where nothing is left to scale.
+    pub(super) fn finish(self) -> bool {
+        rotate(self.values);
         let norm = self
             .values
             .iter()

@@ -32,9 +32,11 @@ pub struct Statistics {
 
 impl Default for Statistics {
     fn default() -> Self {
+        // One chunk for all: each is copied when it is first written to.
+        let empty = Arc::new([0; CHUNK_COUNTERS]);
         Statistics {
             documents: 0,
-            chunks: vec![Arc::new([0; CHUNK_COUNTERS]); CHUNKS],
+            chunks: vec![empty; CHUNKS],
         }
     }
 }

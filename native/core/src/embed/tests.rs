@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::*;
+use crate::limits::TEXT_BYTES_MAX;
 
 const DIMENSION: usize = DIMENSION_DEFAULT;
 
@@ -97,7 +98,7 @@ fn texts_without_words_have_vectors_too() {
 
 #[test]
 fn hostile_texts_are_embedded_in_bounded_work() {
-    let bytes = 1 << 20;
+    let bytes = TEXT_BYTES_MAX;
     let units = [
         "a",
         "A",
@@ -128,32 +129,31 @@ fn hostile_texts_are_embedded_in_bounded_work() {
         "İ",
         "\u{10ffff}",
     ];
-    let statistics = Statistics::new();
     for unit in units {
         let text = unit.repeat(bytes / unit.len());
         assert_unit(&document(&text));
-        assert_unit(&query(&text, &statistics));
     }
+    assert_unit(&query(&"漢a- ".repeat(bytes / 6), &Statistics::new()));
 }
 
 #[test]
 fn the_same_text_gives_the_same_bytes_everywhere() {
     let golden: [(&str, u64); 6] = [
-        ("", 0x94b6_4d78_6654_ac7c),
+        ("", 0x5072_52b5_32de_277c),
         (
             "The quick brown fox jumps over the lazy dog.",
-            0x3439_a362_3414_2625,
+            0x7851_c142_1422_8d73,
         ),
         (
             "export declare function readFileSync(path: PathLike): Buffer;",
-            0x94b6_4d78_6654_ac7c,
+            0x3f77_0457_ddd7_6dd7,
         ),
         (
             "Crème brûlée, 12 g of sugar; don't burn it! C++ C#",
-            0x833e_82c6_fa34_c0b9,
+            0x5352_7c78_bf55_7671,
         ),
-        ("向量数据库 と 全文検索", 0x2da3_228e_b0e6_46a8),
-        ("🦀 ->", 0x1724_170c_252e_3396),
+        ("向量数据库 と 全文検索", 0x2ccc_182f_9167_80ec),
+        ("🦀 ->", 0x9ce8_4239_7695_a8b4),
     ];
     let mut statistics = Statistics::new();
     golden.iter().for_each(|(text, _)| statistics.add(text));
