@@ -6,7 +6,10 @@
 #![deny(unsafe_code)]
 
 pub mod batch;
+pub mod codec;
+pub mod collection;
 pub mod cow;
+pub mod embed;
 pub mod error;
 pub mod filter;
 pub mod index;
@@ -20,3 +23,4 @@ pub mod log;
 pub mod metadata;
 pub mod record;
 pub mod storage;
+pub mod store;

@@ -6,10 +6,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::plan::aborted;
-use super::shape::{CollectionShape, Metric};
-use super::{Duplicates, Operation, OperationKind, Query, QueryInput, SearchRequest};
+use super::{
+    CollectionShape, Duplicates, Operation, OperationKind, Query, QueryInput, SearchRequest,
+};
 use super::{Metadata, VectorRange, Vectors, WriteRequest};
 use crate::error::{Error, ErrorCode, Result};
+use crate::index::Metric;
 use crate::limits::{ID_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::metadata;
 

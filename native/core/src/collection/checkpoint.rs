@@ -151,7 +151,7 @@ fn encode(section: Section, snapshot: &Snapshot, builder: &Builder, out: &mut Ve
         Section::Filters => snapshot.filters.encode(out),
         Section::Statistics => {
             if let Some(statistics) = &snapshot.statistics {
-                statistics.encode(out);
+                out.extend_from_slice(&statistics.encode());
             }
         }
         Section::Graph => builder.save(out),

@@ -9,7 +9,7 @@ pub fn of(collection: &Collection) -> CollectionInfo {
     CollectionInfo {
         name: collection.name().to_owned(),
         dimension: config.dimension,
-        metric: config.metric.as_str(),
+        metric: config.metric,
         embedder: config.embedder.as_ref().map(|embedder| EmbedderIdentity {
             name: embedder.name.clone(),
             version: embedder.version.clone(),

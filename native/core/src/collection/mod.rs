@@ -36,7 +36,7 @@ pub use snapshot::{SlotState, Snapshot, TailRow};
 
 use crate::batch::{Include, Record, SearchRequest};
 use crate::codec::CollectionInfo;
-use crate::embed::{EmbedderDescription, Lexical};
+use crate::embed::Lexical;
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
 use crate::index::Builder;
@@ -80,8 +80,9 @@ impl Collection {
         durability: Durability,
         thresholds: Thresholds,
     ) -> Result<Self> {
-        let built_in = config.embedder.as_ref().is_some_and(EmbedderDescription::is_built_in);
-        let lexical = built_in.then(|| Lexical::new(config.dimension)).transpose()?;
+        let built_in = config.embedder.as_ref().filter(|embedder| embedder.is_built_in());
+        let lexical = built_in.map(|embedder| Lexical::open(embedder, config.dimension));
+        let lexical = lexical.transpose()?;
         let recovered = recovery::open(&storage, directory, &config, &thresholds)?;
         let checkpointed = recovered.checkpointed;
         let snapshot = Arc::new(recovered.state.clone());

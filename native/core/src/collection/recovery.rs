@@ -15,7 +15,7 @@ use crate::embed::{EmbedderDescription, Statistics};
 use crate::error::{Error, Result};
 use crate::filter::FilterIndex;
 use crate::index::{Builder, Graph};
-use crate::log::{self, Location, LogFiles, LogWriter, Manifest, Position, RowKind, RowView};
+use crate::log::{self, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind, RowView};
 use crate::metadata;
 use crate::record::{Sequence, Slot};
 use crate::storage::Storage;
@@ -67,8 +67,12 @@ pub fn open(
     let checkpointed = checkpoint.manifest.position;
     let (position, files) = (recovery.position, recovery.files.clone());
     let (mut state, mut allocator, builder) = begin(checkpoint, files);
+    encode_tail(&state, &graph)?;
     let mut applier =
         Applier { state: &mut state, allocator: &mut allocator, graph: &graph, sequence: 0 };
+    if applier.state.slots.is_empty() {
+        bound_length(applier.state, &graph, &rows)?;
+    }
     for (sequence, location) in rows {
         applier.sequence = sequence;
         replay(&mut applier, location)?;
@@ -114,6 +118,29 @@ fn begin(checkpoint: Checkpoint, files: LogFiles) -> (Snapshot, SlotAllocator, B
         files,
     };
     (state, allocator, checkpoint.builder)
+}
+
+/// The first batch decides the scale of dot products, now as when it was written.
+fn bound_length(
+    state: &Snapshot,
+    graph: &Graph,
+    rows: &[(Sequence, Location)],
+) -> Result<()> {
+    let first = rows.first().map(|(sequence, _)| *sequence);
+    let batch = rows.iter().take_while(|(sequence, _)| Some(*sequence) == first);
+    let guards: Vec<RowGuard> =
+        batch.map(|(_, location)| state.files.row(*location)).collect::<Result<_>>()?;
+    let vectors: Vec<_> = guards.iter().map(|guard| guard.view().vector()).collect();
+    graph.bound_length(&mut vectors.iter().map(|vector| &**vector));
+    Ok(())
+}
+
+/// A checkpoint holds the codes of rows in the graph; those of the tail are made again.
+fn encode_tail(state: &Snapshot, graph: &Graph) -> Result<()> {
+    for row in state.tail.iter().filter(|row| state.is_alive(row.slot)) {
+        graph.encode(row.slot, &state.row(row.slot)?.view().vector());
+    }
+    Ok(())
 }
 
 /// One row of a committed batch. It is a resolved action, so nothing is decided again.

@@ -129,6 +129,9 @@ impl Writer {
         self.lost |= appended.is_err();
         let locations = appended?;
         self.state.files = self.log.files().clone();
+        if self.state.slots.is_empty() {
+            self.shared.graph.bound_length(&mut rows.iter().filter_map(Row::vector));
+        }
         let mut applier = Applier {
             state: &mut self.state,
             allocator: &mut self.allocator,

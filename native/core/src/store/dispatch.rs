@@ -102,7 +102,7 @@ impl Call {
                 let waiting = Waiting::Write(Arc::clone(collection), request, checked);
                 return Ok(Some(self.inner.unembedded.keep(waiting, embedding::ask)));
             };
-            checked.embed(&mut request.vectors, &rows, &shape)?;
+            checked.embed(&mut request.vectors, &rows?, &shape)?;
         }
         self.submit(collection, request, checked);
         Ok(None)
@@ -133,7 +133,7 @@ impl Call {
     ) -> Result<Option<Vec<u8>>> {
         let to_embed = batch::check_search(&mut request, &collection.config().shape())?;
         let snapshot = collection.snapshot();
-        if !to_embed.is_empty() && !embedding::queries(&snapshot, collection, &mut request, &to_embed)
+        if !to_embed.is_empty() && !embedding::queries(&snapshot, collection, &mut request, &to_embed)?
         {
             let waiting = Waiting::Search(Arc::clone(collection), request, to_embed);
             return Ok(Some(self.inner.unembedded.keep(waiting, embedding::ask)));
