@@ -9,8 +9,10 @@ use crate::record::Slot;
 /// factor: longer edges in new directions are worth more than further ones in the same.
 /// Source: S. J. Subramanya et al., DiskANN, NeurIPS 2019, section 2.3 (RobustPrune).
 const ALPHA: f32 = 1.1;
-/// Distances below this share of the rows' own scale are rounding. Rows closer than that count
-/// as equal, and a row keeps one link to its equals: more of them would lead nowhere else.
+/// Distances up to this share of the row's own scale are rounding: such rows are equals. Equals
+/// are never chosen. They lead nowhere that the row does not lead to itself, and rows that
+/// choose each other would satisfy the rule that a link leads to every row while no way leads to
+/// them from outside. What links equals is the adoption of orphans alone, a tree.
 const ROUNDING: f32 = 4e-6;
 
 /// What the choice needs beside the graph; kept by a thread for its next row.
@@ -51,7 +53,14 @@ pub(super) fn select_neighbors(
     kept.clear();
     dropped.clear();
     open.clear();
-    open.extend(candidates);
+    for candidate in candidates {
+        let list = if candidate.distance > floor {
+            &mut *open
+        } else {
+            &mut *dropped
+        };
+        list.push(candidate);
+    }
     while let Some(&nearest) = open.first() {
         if kept.len() == limit {
             break;
@@ -69,7 +78,7 @@ pub(super) fn select_neighbors(
         let mut between = distances.iter();
         open.retain(|candidate| {
             let between = between.next().copied().unwrap_or(f32::MAX);
-            let hidden = ALPHA * between < candidate.distance.max(floor);
+            let hidden = ALPHA * between < candidate.distance;
             if hidden {
                 dropped.push(*candidate);
             }

@@ -26,6 +26,11 @@ impl Default for Threshold {
 }
 
 impl Threshold {
+    /// A threshold at some deviations above the mean, to begin with.
+    pub fn new(deviations: f32) -> Self {
+        Threshold(deviations)
+    }
+
     /// The threshold as bits, to be saved.
     pub fn to_bits(self) -> u32 {
         self.0.to_bits()
