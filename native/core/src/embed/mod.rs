@@ -57,9 +57,22 @@ pub struct EmbedderDescription {
     /// Name of the embedder; the built-in one is [`NAME`].
     pub name: String,
     /// Version of its mapping from text to vector.
-    pub version: u32,
-    /// Numbers in each vector.
-    pub dimension: usize,
+    pub version: String,
+}
+
+impl EmbedderDescription {
+    /// The built-in embedder of this build.
+    pub fn built_in() -> Self {
+        EmbedderDescription {
+            name: NAME.to_owned(),
+            version: VERSION.to_string(),
+        }
+    }
+
+    /// Whether texts are embedded here and not by the caller.
+    pub fn is_built_in(&self) -> bool {
+        self.name == NAME
+    }
 }
 
 /// The built-in embedder at one dimension.
@@ -101,27 +114,18 @@ impl Lexical {
     /// # Errors
     /// `UNSUPPORTED` where the description is of another embedder or of another version;
     /// `INVALID_ARGUMENT` for its dimension as in [`Lexical::new`].
-    pub fn open(description: &EmbedderDescription) -> Result<Self> {
-        if description.name != NAME || description.version != VERSION {
+    pub fn open(description: &EmbedderDescription, dimension: usize) -> Result<Self> {
+        if *description != EmbedderDescription::built_in() {
             let message = format!(
                 "embedder {:?} version {} is not built in, {NAME:?} version {VERSION} is",
                 description.name, description.version
             );
             return Err(Error::new(ErrorCode::Unsupported, message)
                 .with("field", "embedder")
-                .with("limit", VERSION)
-                .with("actual", description.version));
+                .with("expected", VERSION)
+                .with("actual", description.version.as_str()));
         }
-        Lexical::new(description.dimension)
-    }
-
-    /// Name, version and dimension, to be kept with a collection.
-    pub fn description(&self) -> EmbedderDescription {
-        EmbedderDescription {
-            name: NAME.to_owned(),
-            version: VERSION,
-            dimension: self.dimension,
-        }
+        Lexical::new(dimension)
     }
 
     /// Numbers in each vector.
