@@ -1,5 +1,5 @@
 import { camelDeep, decodeRecords, decodeSearch, decodeWrite } from './decode.js';
-import { type Embedder, finishWithEmbeddings } from './embedder.js';
+import { EMBEDDING_CAUSE, type Embedder, finishWithEmbeddings } from './embedder.js';
 import {
   type Encoded,
   encodeIds,
@@ -271,7 +271,9 @@ export class Collection<Metadata extends object = JsonObject> {
     const reply = await this.#call(verb, { ...header, ...taken }, block);
     const result = decodeWrite<Result>(reply, refused);
     const failed = given.atomic !== false && result.status === 'failed';
-    if (failed && onError === 'throw') throw batchError(result, result.failedCount);
+    if (failed && onError === 'throw') {
+      throw batchError(result, result.failedCount, reply[EMBEDDING_CAUSE]);
+    }
     return result;
   }
 

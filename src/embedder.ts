@@ -121,11 +121,15 @@ export async function finishWithEmbeddings(
   return reply;
 }
 
-/** Tells the engine that there will be no embeddings; its refusal gets the reason as its cause. */
+/** Where the reply to a call whose embedder failed keeps the reason; no field of the wire. */
+export const EMBEDDING_CAUSE = Symbol('why the embedder failed');
+
+/** Tells the engine that there will be no embeddings, and keeps the reason with what it says. */
 async function failWith(door: Door, resume: WireOptions, cause: unknown): Promise<Reply> {
   const failed = (cause instanceof Error ? cause.message : String(cause)).toWellFormed();
   try {
-    return await door.call('resume', JSON.stringify({ ...resume, failed }));
+    const reply = await door.call('resume', JSON.stringify({ ...resume, failed }));
+    return Object.assign(reply, { [EMBEDDING_CAUSE]: cause });
   } catch (error) {
     if (error instanceof VolleyError) error.cause ??= cause;
     throw error;

@@ -97,7 +97,11 @@ export class BatchError<Result extends BatchResult = BatchResult> extends Volley
 }
 
 /** The error of a failed atomic batch: its first failure that is not `BATCH_ABORTED`. */
-export function batchError(result: BatchResult, failedCount: number): BatchError {
+export function batchError(
+  result: BatchResult,
+  failedCount: number,
+  cause?: unknown,
+): BatchError {
   const first = result.errors.find(({ errorCode }) => errorCode !== 'BATCH_ABORTED');
   if (first === undefined)
     return new BatchError('INTERNAL', 'a batch failed for no reason', result);
@@ -105,6 +109,7 @@ export function batchError(result: BatchResult, failedCount: number): BatchError
   const message = `index ${first.index} of a batch of ${failedCount}: ${errorMessage}`;
   return new BatchError(errorCode, message, result, {
     retriable,
+    cause,
     details: { ...details, id: vectorId },
   });
 }

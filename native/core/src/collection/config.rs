@@ -36,7 +36,10 @@ pub struct HnswConfig {
 
 impl Default for HnswConfig {
     fn default() -> Self {
-        HnswConfig { m: 16, ef_construction: 100 }
+        HnswConfig {
+            m: 16,
+            ef_construction: 100,
+        }
     }
 }
 
@@ -48,19 +51,31 @@ impl CollectionConfig {
     pub fn of(create: &CreateCollection) -> Result<Self> {
         let embedder = create.embedder.as_ref().map(|embedder| match embedder {
             Embedder::Lexical => EmbedderDescription::built_in(),
-            Embedder::External { name, version } => {
-                EmbedderDescription { name: name.clone(), version: version.clone() }
-            }
+            Embedder::External { name, version } => EmbedderDescription {
+                name: name.clone(),
+                version: version.clone(),
+            },
         });
-        let built_in = embedder.as_ref().is_some_and(EmbedderDescription::is_built_in);
+        let built_in = embedder
+            .as_ref()
+            .is_some_and(EmbedderDescription::is_built_in);
         let default = built_in.then_some(embed::DIMENSION_DEFAULT);
         let dimension = create.dimension.or(default);
-        let dimension = dimension.ok_or_else(|| Error::invalid("dimension", "dimension is missing"))?;
+        let dimension =
+            dimension.ok_or_else(|| Error::invalid("dimension", "dimension is missing"))?;
         if built_in {
             Lexical::new(dimension)?;
         }
-        let hnsw = HnswConfig { m: create.hnsw.m, ef_construction: create.hnsw.ef_construction };
-        Ok(CollectionConfig { dimension, metric: create.metric, embedder, hnsw })
+        let hnsw = HnswConfig {
+            m: create.hnsw.m,
+            ef_construction: create.hnsw.ef_construction,
+        };
+        Ok(CollectionConfig {
+            dimension,
+            metric: create.metric,
+            embedder,
+            hnsw,
+        })
     }
 
     /// What its vectors and texts must fit.

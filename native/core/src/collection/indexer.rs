@@ -43,7 +43,10 @@ impl Indexer {
         let mut waiting_since: Option<Instant> = None;
         let mut hurry = false;
         loop {
-            let wishes = self.shared.mailbox.take(self.patience(waiting_since, hurry));
+            let wishes = self
+                .shared
+                .mailbox
+                .take(self.patience(waiting_since, hurry));
             if wishes.close {
                 self.refuse(wishes);
                 return self.builder;
@@ -100,7 +103,10 @@ impl Indexer {
         let builder = &mut self.builder;
         let counters = self.pools.indexer().install(|| builder.fold(&rows));
         self.shared.add_fold(&counters);
-        self.publish(IndexUpdate::Folded { count, entry: self.builder.entry() });
+        self.publish(IndexUpdate::Folded {
+            count,
+            entry: self.builder.entry(),
+        });
     }
 
     /// Takes dead slots out of the graph once they are many.
@@ -113,7 +119,10 @@ impl Indexer {
         let slots: Vec<Slot> = snapshot.dead.to_vec();
         let builder = &mut self.builder;
         self.pools.indexer().install(|| builder.repair(&slots));
-        self.publish(IndexUpdate::Repaired { slots, entry: self.builder.entry() });
+        self.publish(IndexUpdate::Repaired {
+            slots,
+            entry: self.builder.entry(),
+        });
     }
 
     fn checkpoint_if_due(&mut self) {

@@ -14,7 +14,10 @@ pub fn of(collection: &Collection) -> CollectionInfo {
             name: embedder.name.clone(),
             version: embedder.version.clone(),
         }),
-        hnsw: Hnsw { m: config.hnsw.m, ef_construction: config.hnsw.ef_construction },
+        hnsw: Hnsw {
+            m: config.hnsw.m,
+            ef_construction: config.hnsw.ef_construction,
+        },
         count: snapshot.count(),
         sequence: snapshot.sequence,
         indexed: snapshot.indexed(),

@@ -15,7 +15,9 @@ use crate::embed::{EmbedderDescription, Statistics};
 use crate::error::{Error, Result};
 use crate::filter::FilterIndex;
 use crate::index::{Builder, Graph};
-use crate::log::{self, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind, RowView};
+use crate::log::{
+    self, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind, RowView,
+};
 use crate::metadata;
 use crate::record::{Sequence, Slot};
 use crate::storage::Storage;
@@ -68,8 +70,12 @@ pub fn open(
     let (position, files) = (recovery.position, recovery.files.clone());
     let (mut state, mut allocator, builder) = begin(checkpoint, files);
     encode_tail(&state, &graph)?;
-    let mut applier =
-        Applier { state: &mut state, allocator: &mut allocator, graph: &graph, sequence: 0 };
+    let mut applier = Applier {
+        state: &mut state,
+        allocator: &mut allocator,
+        graph: &graph,
+        sequence: 0,
+    };
     if applier.state.slots.is_empty() {
         bound_length(applier.state, &graph, &rows)?;
     }
@@ -81,11 +87,21 @@ pub fn open(
     state.position = position;
     let file_bytes = thresholds.log_file_bytes;
     let log = LogWriter::new(Arc::clone(storage), &log_directory, recovery, file_bytes);
-    Ok(Recovered { state, allocator, graph, builder, log, checkpointed })
+    Ok(Recovered {
+        state,
+        allocator,
+        graph,
+        builder,
+        log,
+        checkpointed,
+    })
 }
 
 fn empty(graph: &Arc<Graph>, config: &CollectionConfig) -> Checkpoint {
-    let lexical = config.embedder.as_ref().is_some_and(EmbedderDescription::is_built_in);
+    let lexical = config
+        .embedder
+        .as_ref()
+        .is_some_and(EmbedderDescription::is_built_in);
     Checkpoint {
         manifest: Manifest::default(),
         slots: CowVec::default(),
@@ -121,15 +137,14 @@ fn begin(checkpoint: Checkpoint, files: LogFiles) -> (Snapshot, SlotAllocator, B
 }
 
 /// The first batch decides the scale of dot products, now as when it was written.
-fn bound_length(
-    state: &Snapshot,
-    graph: &Graph,
-    rows: &[(Sequence, Location)],
-) -> Result<()> {
+fn bound_length(state: &Snapshot, graph: &Graph, rows: &[(Sequence, Location)]) -> Result<()> {
     let first = rows.first().map(|(sequence, _)| *sequence);
-    let batch = rows.iter().take_while(|(sequence, _)| Some(*sequence) == first);
-    let guards: Vec<RowGuard> =
-        batch.map(|(_, location)| state.files.row(*location)).collect::<Result<_>>()?;
+    let batch = rows
+        .iter()
+        .take_while(|(sequence, _)| Some(*sequence) == first);
+    let guards: Vec<RowGuard> = batch
+        .map(|(_, location)| state.files.row(*location))
+        .collect::<Result<_>>()?;
     let vectors: Vec<_> = guards.iter().map(|guard| guard.view().vector()).collect();
     graph.bound_length(&mut vectors.iter().map(|vector| &**vector));
     Ok(())
@@ -170,7 +185,10 @@ fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
             applier.state.ids.remove(id);
         }
         (_, None) => {
-            let message = format!("batch {} changes a record that is not there", applier.sequence);
+            let message = format!(
+                "batch {} changes a record that is not there",
+                applier.sequence
+            );
             return Err(Error::corrupted("log", message));
         }
     }
@@ -179,6 +197,12 @@ fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
 
 fn store(applier: &mut Applier<'_>, row: &RowView<'_>, location: Location) -> Result<()> {
     let metadata = metadata::parse(row.metadata())?;
-    applier.store(row.id(), &row.vector(), row.text(), Some(&metadata), location);
+    applier.store(
+        row.id(),
+        &row.vector(),
+        row.text(),
+        Some(&metadata),
+        location,
+    );
     Ok(())
 }

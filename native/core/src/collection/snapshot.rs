@@ -75,7 +75,9 @@ impl Snapshot {
 
     /// The last batch whose records are all in the graph.
     pub fn indexed(&self) -> Sequence {
-        self.tail.first().map_or(self.sequence, |row| row.sequence - 1)
+        self.tail
+            .first()
+            .map_or(self.sequence, |row| row.sequence - 1)
     }
 
     /// The state of a live record's slot.
@@ -119,7 +121,6 @@ impl Snapshot {
     pub fn read_metadata(&self, slot: Slot) -> Result<Metadata> {
         metadata::parse(self.metadata_row(slot)?.view().metadata())
     }
-
 }
 
 impl State for Snapshot {

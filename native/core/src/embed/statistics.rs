@@ -34,7 +34,7 @@ impl Default for Statistics {
     fn default() -> Self {
         Statistics {
             documents: 0,
-            chunks: vec![Arc::new([0; CHUNK_COUNTERS]); CHUNKS],
+            chunks: std::iter::repeat_n(Arc::new([0; CHUNK_COUNTERS]), CHUNKS).collect(),
         }
     }
 }

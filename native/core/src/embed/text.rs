@@ -95,9 +95,14 @@ impl Words {
         let starts = marked.char_indices().map(|(place, _)| place);
         let ends = marked.char_indices().map(|(place, c)| place + c.len_utf8());
         // A gram is shorter than its word: the word itself is a feature already.
-        let grams = starts.zip(ends.skip(GRAM_LETTERS - 1)).filter(|(s, e)| e - s < marked.len());
+        let grams = starts
+            .zip(ends.skip(GRAM_LETTERS - 1))
+            .filter(|(s, e)| e - s < marked.len());
         hashes.extend(grams.filter_map(|(start, end)| {
-            Some(xxh3_64_with_seed(marked.get(start..end)?.as_bytes(), GRAM_SEED))
+            Some(xxh3_64_with_seed(
+                marked.get(start..end)?.as_bytes(),
+                GRAM_SEED,
+            ))
         }));
     }
 

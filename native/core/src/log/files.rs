@@ -167,7 +167,9 @@ impl LogFile {
     pub fn length(&self) -> u32 {
         self.sealed_bytes().unwrap_or_else(|| {
             let blocks = self.blocks.read().unwrap_or_else(PoisonError::into_inner);
-            blocks.last().map_or(0, |block| (block.offset + block.bytes.len()) as u32)
+            blocks
+                .last()
+                .map_or(0, |block| (block.offset + block.bytes.len()) as u32)
         })
     }
 
@@ -307,7 +309,11 @@ impl LogFiles {
     pub fn bytes_after(&self, position: Position) -> u64 {
         let replayed =
             |file: &&Arc<LogFile>| file.kind == FileKind::Log && file.number >= position.file;
-        let bytes: u64 = self.iter().filter(replayed).map(|file| u64::from(file.length())).sum();
+        let bytes: u64 = self
+            .iter()
+            .filter(replayed)
+            .map(|file| u64::from(file.length()))
+            .sum();
         bytes.saturating_sub(position.offset.into())
     }
 

@@ -33,11 +33,16 @@ pub fn queries(
     };
     let dimension = collection.config().dimension;
     for &index in to_embed {
-        let Some(QueryInput::Text(text)) = &request.queries[index].input else { continue };
+        let Some(QueryInput::Text(text)) = &request.queries[index].input else {
+            continue;
+        };
         let start = request.vectors.values.len();
         request.vectors.values.resize(start + dimension, 0.0);
         lexical.query(text, statistics, &mut request.vectors.values[start..])?;
-        let range = VectorRange { start, len: dimension };
+        let range = VectorRange {
+            start,
+            len: dimension,
+        };
         request.queries[index].input = Some(QueryInput::Vector(range));
     }
     Ok(true)
@@ -74,7 +79,10 @@ pub fn resume_queries(
             query.refused = Some(Box::new(error));
             continue;
         }
-        let range = VectorRange { start: request.vectors.values.len(), len: row.len() };
+        let range = VectorRange {
+            start: request.vectors.values.len(),
+            len: row.len(),
+        };
         request.vectors.values.extend_from_slice(row);
         query.input = Some(QueryInput::Vector(range));
     }
@@ -97,7 +105,10 @@ pub fn ask(token: &str, waiting: &Waiting) -> Vec<u8> {
 
 /// The error of everything that needed an embedder that failed.
 pub fn failed(reason: &str) -> Error {
-    Error::new(ErrorCode::EmbeddingFailed, format!("the embedder failed: {reason}"))
+    Error::new(
+        ErrorCode::EmbeddingFailed,
+        format!("the embedder failed: {reason}"),
+    )
 }
 
 fn write_texts<'a>(request: &'a WriteRequest, checked: &Checked) -> Vec<&'a str> {

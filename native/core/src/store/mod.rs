@@ -147,7 +147,12 @@ impl Store {
     }
 
     fn handle(inner: Arc<Inner>) -> Self {
-        Store { handle: Arc::new(Handle { inner, closed: AtomicBool::new(false) }) }
+        Store {
+            handle: Arc::new(Handle {
+                inner,
+                closed: AtomicBool::new(false),
+            }),
+        }
     }
 }
 
@@ -239,7 +244,10 @@ impl Inner {
     }
 
     fn names(&self) -> Vec<String> {
-        self.catalog().iter().map(|(name, _)| name.to_owned()).collect()
+        self.catalog()
+            .iter()
+            .map(|(name, _)| name.to_owned())
+            .collect()
     }
 
     fn close(&self) -> Result<()> {
@@ -261,7 +269,9 @@ impl Inner {
     }
 
     fn collections(&self) -> MutexGuard<'_, HashMap<String, Arc<Collection>>> {
-        self.collections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.collections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
