@@ -96,11 +96,15 @@ export class BatchError<Result extends BatchResult = BatchResult> extends Volley
   }
 }
 
-/** The error of a failed atomic batch: its first failure that is not `BATCH_ABORTED`. */
+/**
+ * The error of a failed atomic batch: its first failure that is not `BATCH_ABORTED`.
+ *
+ * @param embeddingFailure What its embedder threw; the cause of an `EMBEDDING_FAILED`.
+ */
 export function batchError(
   result: BatchResult,
   failedCount: number,
-  cause?: unknown,
+  embeddingFailure?: unknown,
 ): BatchError {
   const first = result.errors.find(({ errorCode }) => errorCode !== 'BATCH_ABORTED');
   if (first === undefined)
@@ -111,5 +115,6 @@ export function batchError(
     retriable,
     cause,
     details: { ...details, id: vectorId },
+    cause: errorCode === 'EMBEDDING_FAILED' ? embeddingFailure : undefined,
   });
 }
