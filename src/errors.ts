@@ -113,7 +113,6 @@ export function batchError(
   const message = `index ${first.index} of a batch of ${failedCount}: ${errorMessage}`;
   return new BatchError(errorCode, message, result, {
     retriable,
-    cause,
     details: { ...details, id: vectorId },
     cause: errorCode === 'EMBEDDING_FAILED' ? embeddingFailure : undefined,
   });

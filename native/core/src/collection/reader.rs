@@ -29,7 +29,7 @@ pub fn record(snapshot: &Snapshot, slot: Slot, include: Include) -> Result<Recor
     let id = id.ok_or_else(|| Error::internal(format!("slot {slot} has no id")))?;
     let mut record = Record {
         id: id.to_string().into(),
-        version: None,
+        version: Some(snapshot.slot(slot)?.sequence),
         data: None,
         text: None,
         metadata: None,

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Inner;
 use super::responder::encoded;
-use crate::batch::{self, QueryResult, SearchRequest};
+use crate::batch::{self, QueryResult, Record, SearchRequest};
 use crate::codec::{self, CollectionInfo, Request};
 use crate::collection::{Collection, CollectionConfig, Found, Snapshot};
 use crate::error::{Error, Result};
@@ -98,7 +98,11 @@ fn with_records(
     found: Found,
 ) -> QueryResult<'static> {
     let read = |found: crate::collection::Match| {
-        let record = collection.record(snapshot, found, query.include)?;
+        // A match has no version on the wire; get and list tell it.
+        let record = Record {
+            version: None,
+            ..collection.record(snapshot, found, query.include)?
+        };
         Ok(batch::Match {
             record,
             score: found.score,
