@@ -227,25 +227,11 @@ function batches(open: OpenSurface): void {
     t.is(await surface.count(NAME), 0);
   });
 
-  scenario(open, 'a key makes a retry harmless', async (t, surface) => {
-    const options = { idempotencyKey: 'key' };
-    const first = await surface.insert(NAME, [row('a')], options);
-    const again = await surface.insert(NAME, [row('a')], options);
-    t.is(again.status, 'success');
-    t.true(again.replayed);
-    t.is(again.sequence, first.sequence);
-    await t.throwsAsync(surface.insert(NAME, [row('b')], options), {
-      code: 'IDEMPOTENCY_MISMATCH',
+  scenario(open, 'a key is refused, not ignored', async (t, surface) => {
+    await t.throwsAsync(surface.insert(NAME, [row('a')], { idempotencyKey: 'key' }), {
+      code: 'UNSUPPORTED',
     });
-    t.is(await surface.count(NAME), 1);
-  });
-
-  scenario(open, 'a failed batch leaves its key unused', async (t, surface) => {
-    const options = { idempotencyKey: 'key' };
-    await surface.insert(NAME, [{ id: 'a', data: [1] }], options);
-    const { status, replayed } = await surface.insert(NAME, [row('a')], options);
-    t.is(status, 'success');
-    t.false(replayed);
+    t.is(await surface.count(NAME), 0);
   });
 
   scenario(open, "a batch over the caller's own cap is refused whole", async (t, surface) => {
