@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod batch;
+pub mod codec;
 pub mod cow;
 pub mod error;
 pub mod filter;

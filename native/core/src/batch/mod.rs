@@ -23,4 +23,4 @@ pub use request::{
     OperationKind, OutcomeDetail, Query, QueryInput, SearchRequest, VectorRange, Vectors,
     WriteOptions, WriteRequest, WriteVerb,
 };
-pub use shape::{CollectionShape, Metric};
+pub use shape::CollectionShape;

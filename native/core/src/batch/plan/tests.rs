@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::*;
 use crate::batch::{
-    CollectionShape, Counts, Duplicates, MetadataMode, Metric, Missing, OnConflict, Operation,
+    CollectionShape, Counts, Duplicates, MetadataMode, Missing, OnConflict, Operation,
     OperationKind, Status, VectorRange, WriteVerb, check,
 };
+use crate::index::Metric;
 use crate::metadata;
 
 const SHAPE: CollectionShape = CollectionShape {
