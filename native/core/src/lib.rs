@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod codec;
+pub mod collection;
 pub mod cow;
 pub mod embed;
 pub mod error;

@@ -1,5 +1,6 @@
 //! A fault at every storage call of batches, checkpoints and compactions: what was acknowledged
 //! is there after reopening, whole; what was not is absent or whole, never half.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! Random batches against a plain map and exact search, with folds, repairs, checkpoints,
 //! compactions and reopenings in between.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -68,7 +68,7 @@ pub(super) struct Workspace {
 
 /// The workspaces of all threads; what is in one never shows in a result.
 #[derive(Debug, Default)]
-pub(super) struct Workspaces(Mutex<Vec<Box<Workspace>>>);
+pub(super) struct Workspaces(Mutex<Vec<Workspace>>);
 
 impl Workspaces {
     /// Runs a piece of work in a workspace of its own.
