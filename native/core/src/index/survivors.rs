@@ -47,6 +47,10 @@ impl Threshold {
     ///
     /// Where more reach the threshold, as among equal rows, those near `start` are taken, so
     /// that equal rows choose different ones and not all the same.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "two of them are buffers that are used again"
+    )]
     pub fn select(
         &mut self,
         kernels: Kernels,

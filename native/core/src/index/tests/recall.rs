@@ -126,7 +126,7 @@ fn a_selection_decides_what_is_returned() {
     assert!(recall >= 0.95, "visible {recall}");
     for (every, least) in [(2, 0.93), (4, 0.9), (20, 0.85)] {
         let mut bitset = vec![0u64; 4000 / 64 + 1];
-        let allowed = (0..4000).filter(|&slot| hash(slot ^ 1 << 40) % every == 0);
+        let allowed = (0..4000).filter(|&slot| hash(slot ^ 1 << 40).is_multiple_of(every));
         allowed.for_each(|slot| bitset[slot as usize / 64] |= 1 << (slot % 64));
         let count = bitset.iter().map(|word| word.count_ones() as usize).sum();
         let selection = Selection::Allowed {
@@ -140,7 +140,7 @@ fn a_selection_decides_what_is_returned() {
         assert!(
             found
                 .iter()
-                .all(|&slot| hash(u64::from(slot) ^ 1 << 40) % every == 0)
+                .all(|&slot| hash(u64::from(slot) ^ 1 << 40).is_multiple_of(every))
         );
     }
 }
