@@ -63,6 +63,7 @@ impl State for World {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)]
 fn object(value: serde_json::Value) -> Metadata {
     value.as_object().unwrap().clone()
 }

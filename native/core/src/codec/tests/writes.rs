@@ -26,6 +26,7 @@ fn parts(request: &WriteRequest, index: usize) -> Parts<'_> {
     )
 }
 
+#[allow(clippy::needless_pass_by_value)]
 fn write_error(verb: &str, body: Value, block: Vec<f32>) -> Error {
     write(verb, &body, block).unwrap_err()
 }
