@@ -74,7 +74,7 @@ test('open refuses what it does not know', async (t) => {
     [() => open(''), /path/],
     [() => open(7 as never), /path/],
     [() => open(':memory:', { durable: true } as never), /"durable"/],
-    [() => open(':memory:', { durability: 'sometimes' as never }), /durability/],
+    [() => open(':memory:', { durability: 'sometimes' as never }), /sometimes/],
   ];
   for (const [attempt, message] of attempts) {
     const error = await t.throwsAsync(attempt, { instanceOf: VolleyError, message });

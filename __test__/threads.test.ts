@@ -9,8 +9,7 @@ import { temporaryDirectory } from './helpers/directory.js';
 const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
 
 function startWorker(path: string, work: string, name: string): Worker {
-  const workerData = { path, work, name };
-  return new Worker(fixture('worker.mjs'), { workerData, execArgv: [] });
+  return new Worker(fixture('worker.mjs'), { workerData: { path, work, name } });
 }
 
 test('worker threads share an open store', async (t) => {
