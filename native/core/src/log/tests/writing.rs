@@ -208,6 +208,30 @@ fn replay_begins_after_the_checkpoint() {
 }
 
 #[test]
+fn a_manifest_does_not_fix_the_length_of_a_file_that_replay_may_add_to() {
+    let storage = in_memory();
+    let mut writer = open_new(&storage, 600);
+    writer.append(1, small_batch(1).encode(8192)).unwrap();
+    let position = writer.position();
+    let many = batch_of([store("large", 200)]);
+    writer.append(2, many.encode(8192)).unwrap();
+    let manifest = writer.files().manifest(position);
+    // A crash between sealing the first file and the first frame of the second.
+    storage
+        .remove(&format!("{DIRECTORY}/00000002.log"))
+        .unwrap();
+    for sequence in 2..=3 {
+        let mut opened = open(&storage, &manifest, 600).unwrap();
+        assert_eq!(opened.batches.len() as u64, sequence - 2);
+        opened
+            .writer
+            .append(sequence, small_batch(1).encode(8192))
+            .unwrap();
+        assert_eq!(opened.writer.position().file, 1);
+    }
+}
+
+#[test]
 fn a_file_that_the_manifest_names_must_be_there_at_its_length() {
     let storage = in_memory();
     let mut writer = open_new(&storage, 300);
