@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::order::Ticket;
 use super::responder::Responder;
+use super::running::Guard;
 use super::unembedded::Waiting;
 use super::{Inner, embedding, reads};
 use crate::batch::{self, Checked, SearchRequest, WriteReply, WriteRequest};
@@ -20,6 +21,7 @@ pub struct Call {
     /// Set for verbs that may write.
     ticket: Option<Ticket>,
     began: Instant,
+    _running: Guard,
 }
 
 /// Takes a request over from the caller's thread.
@@ -37,6 +39,7 @@ pub fn call(
         responder: Some(responder),
         ticket: writes.then(|| inner.order.ticket()),
         began: Instant::now(),
+        _running: inner.running.begin(),
     };
     let (verb, format) = (verb.to_owned(), format.to_owned());
     inner.pools.foreground().spawn(move || {
