@@ -170,7 +170,7 @@ impl Builder {
         touched.extend(reverse.dropped);
         clock.lap(&mut counters.reverse_milliseconds);
 
-        counters.orphans += self.adopt_orphans(touched);
+        counters.orphans += self.adopt_orphans(touched, reverse.parted);
         clock.lap(&mut counters.orphan_milliseconds);
     }
 

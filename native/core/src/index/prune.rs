@@ -26,6 +26,11 @@ pub(super) struct PruneBuffers {
     pub dropped: Vec<Candidate>,
 }
 
+/// Whether a row at this distance is no equal of a row with this bias.
+pub(super) fn is_distinct(row_bias: f32, distance: f32) -> bool {
+    distance > (ROUNDING * row_bias).max(f32::MIN_POSITIVE)
+}
+
 /// Writes to `kept` at most `limit` of the candidates, nearest first, by the rule of [`ALPHA`];
 /// returns how many distances were computed.
 ///
@@ -48,13 +53,12 @@ pub(super) fn select_neighbors(
         dropped,
     } = buffers;
     let query = query.get_or_insert_with(|| graph.empty_query());
-    let floor = (ROUNDING * row_bias).max(f32::MIN_POSITIVE);
     let mut evaluations = 0;
     kept.clear();
     dropped.clear();
     open.clear();
     for candidate in candidates {
-        let list = if candidate.distance > floor {
+        let list = if is_distinct(row_bias, candidate.distance) {
             &mut *open
         } else {
             &mut *dropped

@@ -22,7 +22,7 @@ const NEIGHBORHOOD: usize = 12;
 
 /// Members of each of those leaves whose int8 distance to the new leader is computed: those
 /// that are likely the nearest. About twenty move.
-const LIKELY_MEMBERS: usize = 64;
+const LIKELY_MEMBERS: usize = 128;
 
 /// What the arrival of leaders took.
 #[derive(Clone, Copy, Debug, Default)]
