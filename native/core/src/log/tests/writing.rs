@@ -46,7 +46,7 @@ fn rows_are_read_by_location_before_and_after_their_file_is_sealed() {
 fn readers_on_other_threads_see_every_row_while_files_are_sealed() {
     let storage = in_memory();
     let mut writer = open_new(&storage, 600);
-    let published = std::sync::Mutex::new((Vec::new(), LogFiles::default()));
+    let published = std::sync::Mutex::new((Vec::<Vec<Location>>::new(), LogFiles::default()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
