@@ -16,7 +16,7 @@ use crate::record::Slot;
 /// For every path and value of metadata, the slots that have it.
 ///
 /// A clone costs one pointer for each [`BLOCK`] of slots and is an immutable view from then on.
-/// The first write after it to a part copies that part: nodes of at most 64 values, and the
+/// The first write after it to a part copies that part: nodes of at most 32 values, and the
 /// bitmaps that are written to, each once however many rows are written before the next clone.
 /// Blocks know nothing of each other, so that a commit of new records copies no more in a large
 /// collection than in a small one. A value that no record has any more is removed at once, and

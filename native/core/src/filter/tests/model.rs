@@ -309,3 +309,30 @@ fn paths_that_no_filter_can_name_are_left_out() {
     index.remove(0, &metadata);
     assert!(index.memory_bytes() < 100);
 }
+
+/// A posting is kept in place, as a list, or as a bitmap, and becomes each of them again.
+#[test]
+fn a_value_of_any_count_of_slots_is_found_and_forgotten() {
+    let metadata = Metadata::from_iter([("a".to_owned(), json!(1))]);
+    let filter = Filter::parse(&json!({"a": 1})).unwrap();
+    let mut slots: Vec<Slot> = (0..600).map(|place| place * 37 % 601 + 65_000).collect();
+    let mut index = FilterIndex::default();
+    let mut alive = RoaringBitmap::new();
+    let mut history = Vec::new();
+    for slot in slots.drain(..) {
+        index.insert(slot, &metadata);
+        alive.insert(slot);
+        history.push((index.clone(), alive.clone()));
+    }
+    let all = alive.clone();
+    for slot in all.iter().step_by(2).chain(all.iter().skip(1).step_by(2)) {
+        index.remove(slot, &metadata);
+        alive.remove(slot);
+        history.push((index.clone(), alive.clone()));
+    }
+    for (index, expected) in history {
+        assert_eq!(index.evaluate(&filter, &all), expected);
+        let decoded = FilterIndex::decode(&encoded(&index)).unwrap();
+        assert_eq!(decoded.evaluate(&filter, &all), expected);
+    }
+}
