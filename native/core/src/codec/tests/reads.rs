@@ -101,93 +101,54 @@ fn refused(query: &Query) -> (ErrorCode, &str) {
     code_and_field(query.refused.as_ref().expect("refused"))
 }
 
+/// Code, field, query.
+const BAD_QUERIES: &str = r#"
+INVALID_QUERY query_vector {}
+INVALID_QUERY query_vector {"query_vector": [1], "query_text": "t"}
+INVALID_VECTOR query_vector {"query_vector": "x"}
+INVALID_VECTOR query_vector {"query_vector": [true]}
+INVALID_ARGUMENT query_text {"query_text": 1}
+INVALID_QUERY limit {"query_text": "t", "limit": 0}
+INVALID_QUERY limit {"query_text": "t", "limit": 1001}
+INVALID_ARGUMENT limit {"query_text": "t", "limit": "10"}
+INVALID_QUERY ef_search {"query_text": "t", "ef_search": 4097}
+INVALID_QUERY threshold {"query_text": "t", "threshold": 1e39}
+INVALID_QUERY threshold {"query_text": "t", "threshold": -1e999}
+INVALID_ARGUMENT threshold {"query_text": "t", "threshold": "0"}
+INVALID_ARGUMENT include {"query_text": "t", "include": ["vector"]}
+INVALID_ARGUMENT include {"query_text": "t", "include": "data"}
+INVALID_ARGUMENT query_id {"query_text": "t", "query_id": 1}
+INVALID_ARGUMENT top_k {"query_text": "t", "top_k": 1}
+INVALID_FILTER /filters {"query_text": "t", "filters": 1}
+INVALID_FILTER /filters/k/$near {"query_text": "t", "filters": {"k": {"$near": 1}}}
+"#;
+
 #[test]
 fn a_bad_query_fails_alone() {
-    use ErrorCode::*;
-    let cases = [
-        (json!({}), InvalidQuery, "query_vector"),
-        (
-            json!({ "query_vector": [1], "query_text": "t" }),
-            InvalidQuery,
-            "query_vector",
-        ),
-        (
-            json!({ "query_vector": "x" }),
-            InvalidVector,
-            "query_vector",
-        ),
-        (
-            json!({ "query_vector": [true] }),
-            InvalidVector,
-            "query_vector",
-        ),
-        (json!({ "query_text": 1 }), InvalidArgument, "query_text"),
-        (
-            json!({ "query_text": "x".repeat(1024 * 1024 + 1) }),
-            InvalidQuery,
-            "query_text",
-        ),
-        (
-            json!({ "query_text": "t", "limit": 0 }),
-            InvalidQuery,
-            "limit",
-        ),
-        (
-            json!({ "query_text": "t", "limit": 1001 }),
-            InvalidQuery,
-            "limit",
-        ),
-        (
-            json!({ "query_text": "t", "limit": "10" }),
-            InvalidArgument,
-            "limit",
-        ),
-        (
-            json!({ "query_text": "t", "ef_search": 4097 }),
-            InvalidQuery,
-            "ef_search",
-        ),
-        (
-            json!({ "query_text": "t", "threshold": 1e39 }),
-            InvalidQuery,
-            "threshold",
-        ),
-        (
-            json!({ "query_text": "t", "threshold": "0" }),
-            InvalidArgument,
-            "threshold",
-        ),
-        (
-            json!({ "query_text": "t", "include": ["vector"] }),
-            InvalidArgument,
-            "include",
-        ),
-        (
-            json!({ "query_text": "t", "include": "data" }),
-            InvalidArgument,
-            "include",
-        ),
-        (
-            json!({ "query_text": "t", "query_id": 1 }),
-            InvalidArgument,
-            "query_id",
-        ),
-        (
-            json!({ "query_text": "t", "top_k": 1 }),
-            InvalidArgument,
-            "top_k",
-        ),
-    ];
-    for (element, code, field) in cases {
-        let good = json!({ "query_text": "good" });
-        let request = search(&json!({ "queries": [good, element, good] }), vec![]).unwrap();
-        assert_eq!(refused(&request.queries[1]), (code, field), "{element}");
+    for line in BAD_QUERIES.trim().lines() {
+        let parts: Vec<&str> = line.splitn(3, ' ').collect();
+        let good = r#"{"query_text": "good"}"#;
+        let text = format!(
+            r#"{{"collection": "c", "queries": [{good}, {}, {good}]}}"#,
+            parts[2]
+        );
+        let request = decode("search", "json", text.as_bytes(), vec![]).unwrap();
+        let Request::Search { request, .. } = request else {
+            panic!()
+        };
+        let (code, field) = refused(&request.queries[1]);
+        assert_eq!([code.as_str(), field], parts[..2], "{line}");
         assert_eq!(request.queries[1].query_id, "query_2");
         assert!(request.queries[0].refused.is_none() && request.queries[2].refused.is_none());
     }
-    let body = json!({ "queries": [{ "query_text": "t", "filters": 1 }] });
-    let request = search(&body, vec![]).unwrap();
-    assert_eq!(refused(&request.queries[0]).0, InvalidFilter);
+}
+
+#[test]
+fn a_query_text_has_a_limit() {
+    let long = json!({ "query_text": "x".repeat(1024 * 1024 + 1) });
+    let request = search(&json!({ "queries": [long] }), vec![]).unwrap();
+    let expected = (ErrorCode::InvalidQuery, "query_text");
+    assert_eq!(refused(&request.queries[0]), expected);
 }
 
 #[test]

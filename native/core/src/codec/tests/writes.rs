@@ -5,6 +5,7 @@ use crate::batch::{
     Duplicates, Level, MetadataMode, Missing, OnConflict, OperationKind, OutcomeDetail,
     WriteOptions, WriteRequest, WriteVerb,
 };
+use crate::codec::{Request, decode};
 use crate::error::{Error, ErrorCode};
 
 /// The vector, text and metadata that an operation gives.
@@ -170,68 +171,48 @@ fn a_block_that_does_not_fit_is_refused_with_the_numbers() {
     );
 }
 
+/// Code, field (`-` for none), element of an insert.
+const BAD_ELEMENTS: &str = r#"
+INVALID_ID id {"id": 5, "data": [1]}
+INVALID_ID id {"data": [1]}
+INVALID_ID id {"id": null, "data": [1]}
+INVALID_VECTOR data {"id": "a", "data": "x"}
+INVALID_VECTOR data {"id": "a", "data": [1, "x"]}
+INVALID_VECTOR data {"id": "a", "data": [1, null]}
+INVALID_VECTOR data {"id": "a", "data": [1, "2,3"]}
+INVALID_VECTOR data {"id": "a", "data": [[1], 2]}
+INVALID_VECTOR data {"id": "a", "data": {"0": 1}}
+INVALID_METADATA metadata {"id": "a", "metadata": [1]}
+INVALID_METADATA metadata {"id": "a", "metadata": "{}"}
+INVALID_ARGUMENT text {"id": "a", "text": 1}
+INVALID_ARGUMENT group {"id": "a", "group": 1}
+INVALID_ARGUMENT payload {"id": "a", "payload": {}}
+INVALID_ARGUMENT op {"id": "a", "op": "insert"}
+INVALID_ARGUMENT if_version {"id": "a", "if_version": 1}
+INVALID_ARGUMENT id {"id": "a", "id": "b"}
+INVALID_ARGUMENT - []
+INVALID_ARGUMENT - "a"
+"#;
+
 #[test]
 fn a_malformed_element_fails_alone_with_its_own_code() {
-    use ErrorCode::*;
-    let cases = [
-        (json!({ "id": 5, "data": [1] }), InvalidId, "id"),
-        (json!({ "data": [1] }), InvalidId, "id"),
-        (json!({ "id": null, "data": [1] }), InvalidId, "id"),
-        (json!({ "id": "a", "data": "x" }), InvalidVector, "data"),
-        (
-            json!({ "id": "a", "data": [1, "x"] }),
-            InvalidVector,
-            "data",
-        ),
-        (
-            json!({ "id": "a", "data": [1, null] }),
-            InvalidVector,
-            "data",
-        ),
-        (
-            json!({ "id": "a", "data": [[1], 2] }),
-            InvalidVector,
-            "data",
-        ),
-        (
-            json!({ "id": "a", "data": {"0": 1} }),
-            InvalidVector,
-            "data",
-        ),
-        (
-            json!({ "id": "a", "metadata": [1] }),
-            InvalidMetadata,
-            "metadata",
-        ),
-        (
-            json!({ "id": "a", "metadata": "{}" }),
-            InvalidMetadata,
-            "metadata",
-        ),
-        (json!({ "id": "a", "text": 1 }), InvalidArgument, "text"),
-        (json!({ "id": "a", "group": 1 }), InvalidArgument, "group"),
-        (
-            json!({ "id": "a", "payload": {} }),
-            InvalidArgument,
-            "payload",
-        ),
-        (json!({ "id": "a", "op": "insert" }), InvalidArgument, "op"),
-        (
-            json!({ "id": "a", "if_version": 1 }),
-            InvalidArgument,
-            "if_version",
-        ),
-        (json!([]), InvalidArgument, ""),
-        (json!("a"), InvalidArgument, ""),
-    ];
-    for (element, code, field) in cases {
-        let good = json!({ "id": "good", "data": [7] });
-        let body = json!({ "vectors": [good, element, good] });
-        let request = write("insert", &body, vec![]).unwrap();
-        assert_eq!(refusal(&request.operations[1]), (code, field), "{element}");
+    for line in BAD_ELEMENTS.trim().lines() {
+        let parts: Vec<&str> = line.splitn(3, ' ').collect();
+        let good = r#"{"id": "good", "data": [7]}"#;
+        let text = format!(
+            r#"{{"collection": "c", "vectors": [{good}, {}, {good}]}}"#,
+            parts[2]
+        );
+        let request = decode("insert", "json", text.as_bytes(), vec![]).unwrap();
+        let Request::Write { request, .. } = request else {
+            panic!()
+        };
+        let (code, field) = refusal(&request.operations[1]);
+        assert_eq!(code.as_str(), parts[0], "{line}");
+        assert_eq!(field, parts[1].trim_matches('-'), "{line}");
         for index in [0, 2] {
             assert_eq!(request.operations[index].refused, None);
-            assert_eq!(parts(&request, index).0, Some(&[7.0][..]));
+            assert_eq!(self::parts(&request, index).0, Some(&[7.0][..]));
         }
     }
 }
