@@ -147,8 +147,8 @@ impl Default for Thresholds {
             fold_rows_min: 1000,
             fold_rows_max: 8192,
             fold_wait_ms: 20,
-            repair_rows_min: 1000,
-            repair_share: 50,
+            repair_rows_min: 2000,
+            repair_share: 16,
             checkpoint_bytes: 512 << 20,
             scan_rows_max: 2048,
         }

@@ -209,6 +209,7 @@ fn insert(
     Ok((status, Some(new)))
 }
 
+#[allow(clippy::needless_pass_by_value)]
 fn update(request: &WriteRequest, index: usize, old: ModelRecord) -> (Status, Option<ModelRecord>) {
     let operation = &request.operations[index];
     let OperationKind::Update { metadata_mode, .. } = &operation.kind else {
