@@ -9,12 +9,12 @@ const WIDTHS: [usize; 4] = [16, 64, 256, 1024];
 
 impl Builder {
     /// Links every row of the graph among `touched` that no link leads to, and every one of
-    /// `parted`, from a near row that a search does reach; returns how many there were.
-    pub(super) fn adopt_orphans(&mut self, mut touched: Vec<Slot>, parted: Vec<Slot>) -> usize {
+    /// `unsure`, from a near row that a search does reach; returns how many there were.
+    pub(super) fn adopt_orphans(&mut self, mut touched: Vec<Slot>, unsure: Vec<Slot>) -> usize {
         // The first row had no other to be linked from when it came.
         touched.extend(self.leaders.slots().first());
         touched.retain(|&slot| self.in_degree(slot) == 0);
-        touched.extend(parted);
+        touched.extend(unsure);
         touched.retain(|&slot| self.contains(slot));
         touched.sort_unstable();
         touched.dedup();

@@ -64,8 +64,8 @@ impl Builder {
         }
         counters.removed = dead.len();
         self.live -= dead.len();
-        let mut parted = Vec::new();
-        let mut touched = self.bequeath(&dead, &mut parted, &mut counters);
+        let mut unsure = Vec::new();
+        let mut touched = self.bequeath(&dead, &mut unsure, &mut counters);
         touched.extend(self.clear(&dead));
         counters.leaders_removed = self.replace_leaders();
         self.renew_entry();
@@ -83,7 +83,7 @@ impl Builder {
             counters.orphans += linked.orphans;
             counters.evaluations += linked.forward_evaluations + linked.reverse_evaluations;
         }
-        counters.orphans += self.adopt_orphans(touched, parted);
+        counters.orphans += self.adopt_orphans(touched, unsure);
         counters.milliseconds = start.elapsed().as_secs_f64() * 1e3;
         counters
     }
@@ -93,7 +93,7 @@ impl Builder {
     fn bequeath(
         &self,
         dead: &[Slot],
-        parted: &mut Vec<Slot>,
+        unsure: &mut Vec<Slot>,
         counters: &mut RepairCounters,
     ) -> Vec<Slot> {
         let mut bits = vec![0u64; self.assignments.len().div_ceil(64)];
@@ -131,7 +131,7 @@ impl Builder {
             self.count_dropped(piece.dropped.iter().copied());
             counters.evaluations += piece.evaluations;
             touched.extend(piece.dropped);
-            parted.extend(piece.parted);
+            unsure.extend(piece.parted);
         }
         touched.extend(affected);
         touched

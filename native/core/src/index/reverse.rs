@@ -142,9 +142,12 @@ impl Builder {
         kept.extend(only.into_iter().map(candidate));
 
         let is_kept = |slot: Slot| kept.iter().any(|neighbor| neighbor.slot == slot);
-        reverse
-            .dropped
-            .extend(slots.iter().copied().filter(|&slot| !is_kept(slot)));
+        for (&slot, &distance) in slots.iter().zip(&*distances) {
+            if !is_kept(slot) {
+                reverse.dropped.push(slot);
+                reverse.parted.extend(is_equal(distance).then_some(slot));
+            }
+        }
         let new = kept.iter().filter(|neighbor| !is_old(neighbor));
         reverse.added.extend(new.map(|neighbor| neighbor.slot));
         slots.clear();
