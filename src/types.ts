@@ -93,10 +93,28 @@ export interface CollectionInfo {
   hnsw: { m: number; efConstruction: number };
   /** Records that searches can find. */
   count: number;
-  /** Number of the last committed batch; 0 before the first. */
+  /** Number of the last batch that reads see (it is *applied*); 0 before the first. */
   sequence: number;
+  /** The number that the last batch received so far will have, if all that wait commit. */
+  received: number;
+  /** Number of the last batch that is synced to the disk. */
+  durable: number;
   /** Number of the last batch that is wholly in the graph. */
   indexed: number;
+  /** Records that are not in the graph yet; searches compare them one by one. */
+  tailCount: number;
+  /** Places of dead records that the graph may still link to, until it is repaired. */
+  deadCount: number;
+  /** Files of the log. */
+  logFiles: number;
+  /** Their bytes on the disk. */
+  logBytes: number;
+  /** Of these, bytes mapped read-only; the system drops such pages as it needs room. */
+  mappedBytes: number;
+  /** Bytes of memory taken by codes and links. */
+  graphBytes: number;
+  /** Instructions that distances are computed with. */
+  instructionSet: 'scalar' | 'avx2' | 'avx512';
   /** Further values, as the engine reports them. */
   [key: string]: unknown;
 }

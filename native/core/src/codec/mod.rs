@@ -20,8 +20,7 @@ pub use encode::{
     error_reply, get_reply, indexed_reply, limits_reply, list_reply, search_reply, write_reply,
 };
 pub use request::{
-    CollectionInfo, CompactReport, CreateCollection, Embedder, EmbedderIdentity, Hnsw, ListRequest,
-    Request, Resume,
+    CollectionInfo, CompactReport, CreateCollection, Embedder, Hnsw, ListRequest, Request, Resume,
 };
 
 use crate::batch::WriteVerb;

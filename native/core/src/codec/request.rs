@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::{Include, SearchRequest, WriteRequest};
+use crate::embed::EmbedderDescription;
 use crate::filter::Filter;
 use crate::index::Metric;
 use crate::record::Sequence;
@@ -109,7 +110,8 @@ pub enum Embedder {
 }
 
 /// The graph's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hnsw {
     /// Links per node above layer 0, where there are twice as many; 4 to 64.
     pub m: usize,
@@ -160,24 +162,33 @@ pub struct CollectionInfo {
     /// How vectors are compared.
     pub metric: Metric,
     /// What turns texts into vectors.
-    pub embedder: Option<EmbedderIdentity>,
+    pub embedder: Option<EmbedderDescription>,
     /// Shape of the graph.
     pub hnsw: Hnsw,
     /// Live records.
     pub count: u64,
-    /// The last batch that readers see.
+    /// The last batch that readers see: the *applied* watermark.
     pub sequence: Sequence,
+    /// The number that the last batch received so far will have, if all that wait commit.
+    pub received: Sequence,
+    /// The last batch that is synced to the disk.
+    pub durable: Sequence,
     /// The last batch that is in the graph as a whole.
     pub indexed: Sequence,
-}
-
-/// What tells one embedder from another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EmbedderIdentity {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
+    /// Records that are not in the graph yet; searches compare them one by one.
+    pub tail_count: usize,
+    /// Slots of dead records that the graph may still link to.
+    pub dead_count: usize,
+    /// Files of the log.
+    pub log_files: usize,
+    /// Their bytes on the disk.
+    pub log_bytes: u64,
+    /// Of these, bytes mapped read-only; the system drops such pages as it needs room.
+    pub mapped_bytes: usize,
+    /// Bytes of memory taken by codes and links.
+    pub graph_bytes: usize,
+    /// Instructions that distances are computed with: `scalar`, `avx2` or `avx512`.
+    pub instruction_set: String,
 }
 
 /// What a compaction did.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::batch::CollectionShape;
-use crate::codec::{CreateCollection, Embedder};
+use crate::codec::{CreateCollection, Embedder, Hnsw};
 use crate::embed::{self, EmbedderDescription, Lexical};
 use crate::error::{Error, Result};
 use crate::index::{IndexParameters, Metric};
@@ -20,27 +20,8 @@ pub struct CollectionConfig {
     /// Who turns this collection's texts into vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedder: Option<EmbedderDescription>,
-    /// Shape of the graph.
-    pub hnsw: HnswConfig,
-}
-
-/// Shape of the graph (Malkov and Yashunin 2018, section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HnswConfig {
-    /// Links per record above layer 0; layer 0 has twice as many. 4 to 64, 16 by default.
-    pub m: usize,
-    /// Width of the search for neighbors when building. 16 to 1,000, 100 by default.
-    pub ef_construction: usize,
-}
-
-impl Default for HnswConfig {
-    fn default() -> Self {
-        HnswConfig {
-            m: 16,
-            ef_construction: 100,
-        }
-    }
+    /// Shape of the graph (Malkov and Yashunin 2018, section 4).
+    pub hnsw: Hnsw,
 }
 
 impl CollectionConfig {
@@ -66,15 +47,11 @@ impl CollectionConfig {
         if built_in {
             Lexical::new(dimension)?;
         }
-        let hnsw = HnswConfig {
-            m: create.hnsw.m,
-            ef_construction: create.hnsw.ef_construction,
-        };
         Ok(CollectionConfig {
             dimension,
             metric: create.metric,
             embedder,
-            hnsw,
+            hnsw: create.hnsw,
         })
     }
 

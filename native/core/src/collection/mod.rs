@@ -26,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-pub use config::{CollectionConfig, Durability, HnswConfig, SYNC_INTERVAL_MS, Thresholds};
+pub use config::{CollectionConfig, Durability, SYNC_INTERVAL_MS, Thresholds};
 pub use mailbox::OnCompacted;
 pub use queue::{OnWritten, WriteJob};
 pub use reader::Page;

@@ -126,6 +126,11 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Count of batches that wait.
+    pub fn jobs_waiting(&self) -> usize {
+        self.lock().jobs.len()
+    }
+
     /// Refuses further batches and waits until those in the queue are written.
     pub fn drain(&self) {
         let mut state = self.lock();

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::{search, write};
 use crate::batch::{Level, Match, Outcome, QueryResult, Record, Status, WriteReply, WriteRequest};
 use crate::codec::{
-    CollectionInfo, CompactReport, EmbedderIdentity, Hnsw, collection_reply, collections_reply,
-    compact_reply, count_reply, drop_reply, embed_reply, error_reply, get_reply, indexed_reply,
-    list_reply, search_reply, write_reply,
+    CollectionInfo, CompactReport, Hnsw, collection_reply, collections_reply, compact_reply,
+    count_reply, drop_reply, embed_reply, error_reply, get_reply, indexed_reply, list_reply,
+    search_reply, write_reply,
 };
+use crate::embed::EmbedderDescription;
 use crate::error::{Error, ErrorCode};
 use crate::index::Metric;
 
@@ -251,20 +252,31 @@ fn small_replies() {
         name: "c".to_owned(),
         dimension: 3,
         metric: Metric::Cosine,
-        embedder: Some(EmbedderIdentity {
+        embedder: Some(EmbedderDescription {
             name: "model".to_owned(),
             version: "1".to_owned(),
         }),
         hnsw: Hnsw::default(),
         count: 2,
         sequence: 5,
+        received: 6,
+        durable: 5,
         indexed: 4,
+        tail_count: 1,
+        dead_count: 0,
+        log_files: 2,
+        log_bytes: 900,
+        mapped_bytes: 300,
+        graph_bytes: 4096,
+        instruction_set: "scalar".to_owned(),
     };
     let expected = json!({
         "name": "c", "dimension": 3, "metric": "cosine",
         "embedder": { "name": "model", "version": "1" },
         "hnsw": { "m": 16, "ef_construction": 100 },
-        "count": 2, "sequence": 5, "indexed": 4,
+        "count": 2, "sequence": 5, "received": 6, "durable": 5, "indexed": 4,
+        "tail_count": 1, "dead_count": 0, "log_files": 2, "log_bytes": 900,
+        "mapped_bytes": 300, "graph_bytes": 4096, "instruction_set": "scalar",
     });
     assert_eq!(json_of(|out| collection_reply(&info, out)), expected);
     let infos = [info];
