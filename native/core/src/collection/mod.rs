@@ -112,6 +112,7 @@ impl Collection {
             directory: directory.to_owned(),
             thresholds,
             checkpointed,
+            folded: 0,
         };
         let threads = start(name, &shared, writer, indexer)?;
         Ok(Collection {

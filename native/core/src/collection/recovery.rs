@@ -129,6 +129,7 @@ fn begin(checkpoint: Checkpoint, files: LogFiles) -> (Snapshot, SlotAllocator, B
         filters: checkpoint.filters,
         statistics: checkpoint.statistics,
         tail: Arc::new(checkpoint.tail),
+        taken: 0,
         dead: Arc::new(checkpoint.dead),
         entry: checkpoint.builder.entry(),
         files,

@@ -54,6 +54,8 @@ pub struct Snapshot {
     pub statistics: Option<Statistics>,
     /// The records that are not in the graph yet, oldest first; some may be dead by now.
     pub tail: Arc<Vec<TailRow>>,
+    /// Count of rows that were ever taken off the tail's front, because they are in the graph.
+    pub taken: u64,
     /// Dead slots that the graph may still link to, oldest first.
     pub dead: Arc<Vec<Slot>>,
     /// The way into the graph.

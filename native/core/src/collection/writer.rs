@@ -182,6 +182,7 @@ impl Writer {
         match update {
             IndexUpdate::Folded { count, entry } => {
                 Arc::make_mut(&mut self.state.tail).drain(..count);
+                self.state.taken += count as u64;
                 self.state.entry = entry;
             }
             IndexUpdate::Repaired { slots, entry } => {
