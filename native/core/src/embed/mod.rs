@@ -3,7 +3,7 @@
 //! A document's vector is a pure function of its text. Each word gets a weight that needs no
 //! collection (how often and how early it stands, how common it is in technical English anywhere)
 //! and four signed places that its hash chooses; its trigrams of letters share a smaller
-//! weight, so that misspelt, inflected and compounded words still meet. The statistics of a collection
+//! weight, so that misspelt, inflected and compounded words meet. The statistics of a collection
 //! weigh the words of queries only, so vectors made at any time stay comparable.
 //!
 //! The same text gives the same bytes on every machine: seeded hashes, sums in one order, and no
@@ -38,13 +38,13 @@ pub const DIMENSION_DEFAULT: usize = 768;
 pub const DIMENSION_MIN: usize = 64;
 
 /// How fast repeats of a word stop adding to its weight; BM25's k1.
-const SATURATION: f32 = 1.0;
+const SATURATION: f32 = 1.2;
 /// Words after which a word of a document has lost 3/8 of its weight, and words after which it
 /// loses no more.
 const POSITION_HALVING: f32 = 40.0 / 0.6;
 const POSITION_LAST: usize = 120;
 /// Weight of all n-grams of a word together, by the word's.
-const GRAMS_WEIGHT: f32 = 0.5;
+const GRAMS_WEIGHT: f32 = 0.8;
 /// What is left of a word's weight if it has one or two letters.
 const SHORT_WEIGHT: f32 = 0.6;
 /// The number of documents that the built-in word frequencies count for beside the collection's.

@@ -24,7 +24,7 @@ type Chunk = [u32; CHUNK_COUNTERS];
 /// A count-min sketch (Cormode, Muthukrishnan, 2005) of 2 x 65,536 counters: at most 512 KiB,
 /// less while few words were seen. A count is never too small, and too large only where a word
 /// shares both its counters with others. Clones share their chunks and never change.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
     documents: u64,
     chunks: Vec<Arc<Chunk>>,
@@ -36,12 +36,6 @@ impl Default for Statistics {
             documents: 0,
             chunks: std::iter::repeat_n(Arc::new([0; CHUNK_COUNTERS]), CHUNKS).collect(),
         }
-    }
-}
-
-impl PartialEq for Statistics {
-    fn eq(&self, other: &Self) -> bool {
-        self.documents == other.documents && self.chunks == other.chunks
     }
 }
 
@@ -156,5 +150,117 @@ impl Statistics {
             next = place + 1;
         }
         Some(statistics)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::embed::text::word_hash;
+    use crate::error::ErrorCode;
+
+    const TEXTS: [&str; 5] = [
+        "a red fox",
+        "the red red barn",
+        "fox-hunting",
+        "",
+        "Übung macht den Meister",
+    ];
+
+    fn statistics_of(texts: &[&str]) -> Statistics {
+        let mut statistics = Statistics::new();
+        texts.iter().for_each(|text| statistics.add(text));
+        statistics
+    }
+
+    #[test]
+    fn a_word_counts_once_in_each_document() {
+        let statistics = statistics_of(&TEXTS);
+        let count = |word| statistics.documents_with(word_hash(word));
+        assert_eq!(statistics.documents(), 5);
+        assert_eq!(
+            (count("red"), count("fox"), count("ubung"), count("blue")),
+            (2, 2, 1, 0)
+        );
+    }
+
+    #[test]
+    fn a_clone_keeps_what_it_saw() {
+        let mut statistics = statistics_of(&TEXTS);
+        let before = statistics.clone();
+        statistics.add("red");
+        assert_eq!(before, statistics_of(&TEXTS));
+        assert_eq!(statistics.documents_with(word_hash("red")), 3);
+    }
+
+    #[test]
+    fn any_changed_or_missing_byte_is_found() {
+        let statistics = statistics_of(&TEXTS);
+        let bytes = statistics.encode();
+        assert_eq!(Statistics::decode(&bytes).unwrap(), statistics);
+        for place in 0..bytes.len() {
+            let mut wrong = bytes.clone();
+            wrong[place] ^= 1 << (place % 8);
+            assert_eq!(
+                Statistics::decode(&wrong).unwrap_err().code,
+                ErrorCode::Corrupted
+            );
+        }
+        for length in 0..bytes.len() {
+            let error = Statistics::decode(&bytes[..length]).unwrap_err();
+            assert_eq!(error.code, ErrorCode::Corrupted);
+        }
+    }
+
+    #[test]
+    fn well_sealed_nonsense_is_refused() {
+        let mut good = statistics_of(&["fox"]).encode();
+        good.truncate(good.len() - CHECKSUM_BYTES);
+        let entry = HEADER_BYTES..HEADER_BYTES + CHUNK_BYTES;
+        let seal = |mut bytes: Vec<u8>| {
+            bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+            Statistics::decode(&bytes)
+        };
+        assert!(seal(good.clone()).is_ok());
+        let mut other_format = good.clone();
+        other_format[0] = FORMAT + 1;
+        let mut beyond = good.clone();
+        beyond[entry.start..entry.start + 2].copy_from_slice(&(CHUNKS as u16).to_le_bytes());
+        let mut twice = good[..entry.end].to_vec();
+        twice.extend_from_slice(&good[entry]);
+        twice[HEADER_BYTES - 2..HEADER_BYTES].copy_from_slice(&2u16.to_le_bytes());
+        for bytes in [other_format, beyond, twice, Vec::new()] {
+            assert_eq!(seal(bytes).unwrap_err().code, ErrorCode::Corrupted);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn counts_are_never_too_small_and_removal_undoes(
+            kept in prop::collection::vec("[a-f]{1,2}( [a-f]{1,2}){0,8}", 0..40),
+            passing in prop::collection::vec("\\PC{0,40}", 0..20),
+        ) {
+            let mut statistics = Statistics::new();
+            kept.iter().for_each(|text| statistics.add(text));
+            let before = statistics.clone();
+            passing.iter().for_each(|text| statistics.add(text));
+            passing.iter().rev().for_each(|text| statistics.remove(text));
+            prop_assert_eq!(&statistics, &before);
+
+            let mut counts: HashMap<u64, u32> = HashMap::new();
+            for text in &kept {
+                for hash in Words::read(text).distinct() {
+                    *counts.entry(hash).or_default() += 1;
+                }
+            }
+            prop_assert_eq!(statistics.documents(), kept.len() as u64);
+            for (hash, count) in counts {
+                prop_assert!(statistics.documents_with(hash) >= count);
+            }
+        }
     }
 }

@@ -331,3 +331,111 @@ fn is_unspaced(character: char) -> bool {
         | '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}'
         | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The folded words of a text, by kind.
+    fn read(text: &str, kind: Kind) -> Vec<String> {
+        let words = Words::read(text);
+        let list = words.list.iter().filter(|word| word.kind == kind);
+        list.map(|word| words.letters(word).to_owned()).collect()
+    }
+
+    #[test]
+    fn identifiers_are_kept_in_parts_and_whole() {
+        let cases = [
+            ("readFileSync", "read file sync", "readfilesync"),
+            ("read_file_sync", "read file sync", "readfilesync"),
+            ("READ_FILE_SYNC", "read file sync", "readfilesync"),
+            ("XMLHttpRequest", "xml http request", "xmlhttprequest"),
+            ("utf8Decoder", "utf8 decoder", "utf8decoder"),
+            ("sha256Sum v2beta", "sha256 sum v2beta", "sha256sum"),
+            ("UTF8Decoder", "utf8 decoder", "utf8decoder"),
+            ("state-of-the-art", "state of the art", "stateoftheart"),
+            ("fs.readFile(path)", "fs read file path", "readfile"),
+            ("a-b-c-d-e-f", "a b c d e f", ""),
+            ("pre- and post-war", "pre and post war", "postwar"),
+            (
+                "C++, C# and a+b, x# issue #12",
+                "c++ c# and a b x# issue 12",
+                "",
+            ),
+            ("the user's, don't, O'Reilly", "the user don o reilly", ""),
+            ("-_- '' ++ ##", "", ""),
+        ];
+        for (text, parts, whole) in cases {
+            let expected: Vec<&str> = parts.split_whitespace().collect();
+            if !expected.is_empty() {
+                assert_eq!(read(text, Kind::Part), expected, "{text}");
+            }
+            let expected: Vec<&str> = whole.split_whitespace().collect();
+            assert_eq!(read(text, Kind::Whole), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn forms_of_the_same_letters_are_one() {
+        let cases = [
+            ("Crème BRÛLÉE", "creme brulee"),
+            ("Cre\u{300}me", "creme"),
+            ("ＦＵＬＬ　ｗｉｄｔｈ", "full width"),
+            ("ﬁle soft\u{ad}ware", "file software"),
+            ("ΣΊΣΥΦΟΣ σίσυφος", "σισυφοσ σισυφοσ"),
+            ("İstanbul", "istanbul"),
+            ("Ёлка", "елка"),
+            ("हिन्दी भाषा", "हिन्दी भाषा"),
+            ("שלום עולם", "שלום עולם"),
+            ("❤\u{fe0f} love", "love"),
+        ];
+        for (text, expected) in cases {
+            let expected: Vec<&str> = expected.split_whitespace().collect();
+            assert_eq!(read(text, Kind::Part), expected, "{text}");
+        }
+        assert_eq!(
+            read("한글", Kind::Part),
+            read("\u{1112}\u{1161}\u{11ab}글", Kind::Part)
+        );
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_read_in_pairs() {
+        assert_eq!(
+            read("向量数据库, DB", Kind::Pair),
+            ["向量", "量数", "数据", "据库"]
+        );
+        assert_eq!(read("向量 库", Kind::Character), ["向", "量", "库"]);
+        assert_eq!(read("向量数据库DB", Kind::Part), ["db"]);
+        assert_eq!(read("ｶﾞ", Kind::Pair), read("ガ", Kind::Pair));
+    }
+
+    #[test]
+    fn a_text_without_words_is_its_characters() {
+        assert_eq!(read(" ->\n🦀", Kind::Character), ["-", ">", "🦀"]);
+        assert!(Words::read(" \t\0\n").list.is_empty());
+    }
+
+    #[test]
+    fn a_word_is_cut_at_its_longest() {
+        let long = "é".repeat(1000);
+        assert_eq!(read(&long, Kind::Part), ["e".repeat(WORD_LETTERS_MAX)]);
+        let mixed = format!("{}Bcd", "A".repeat(1000));
+        assert_eq!(read(&mixed, Kind::Part), ["a".repeat(WORD_LETTERS_MAX)]);
+    }
+
+    #[test]
+    fn grams_overlap_where_words_do() {
+        let grams = |text: &str| {
+            let words = Words::read(text);
+            let mut hashes = Vec::new();
+            words.grams(&words.list[0], &mut hashes);
+            hashes
+        };
+        assert!(grams("a").is_empty());
+        assert_eq!(grams("at").len(), 2);
+        let (right, wrong) = (grams("compression"), grams("compresion"));
+        assert_eq!((right.len(), wrong.len()), (11, 10));
+        assert!(wrong.iter().filter(|hash| right.contains(hash)).count() >= 8);
+    }
+}
