@@ -394,7 +394,10 @@ impl Keys {
 
     fn insert(&mut self, place: usize, key: &[u8]) {
         let start = self.start(place);
-        self.bytes.splice(start..start, key.iter().copied());
+        let length = self.bytes.len();
+        self.bytes.resize(length + key.len(), 0);
+        self.bytes.copy_within(start..length, start + key.len());
+        self.bytes[start..start + key.len()].copy_from_slice(key);
         self.ends.insert(place, start as u32);
         for end in &mut self.ends[place..] {
             *end += key.len() as u32;
