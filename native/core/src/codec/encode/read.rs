@@ -73,7 +73,7 @@ pub fn get_reply(records: &[Option<Record<'_>>], out: &mut Vec<u8>) {
 pub fn list_reply(records: &[Record<'_>], next: Option<&str>, out: &mut Vec<u8>) {
     let mut object = Object::begin(out);
     append_list(object.name("vectors"), records, |out, record| {
-        record_entry(record, None, out)
+        record_entry(record, None, out);
     });
     object.field("next", next);
     object.end();
@@ -129,7 +129,7 @@ fn record_entry(record: &Record<'_>, score: Option<f32>, out: &mut Vec<u8>) {
     }
     if let Some(data) = &record.data {
         append_list(object.name("data"), data.iter(), |out, number| {
-            append(out, number)
+            append(out, number);
         });
     }
     if let Some(text) = &record.text {
