@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 use super::value;
 use crate::error::{Error, ErrorCode, Result};
 
-/// Bytes of a caller's text that an error message repeats.
-const CLIP_BYTES: usize = 64;
+/// Characters of a caller's text that an error message repeats.
+const CLIP_CHARACTERS: usize = 64;
 
 /// The fields of an object that were not taken yet.
 #[derive(Default)]
@@ -31,14 +31,16 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 impl<'a> Fields<'a> {
     /// The fields of a request's body.
     pub(super) fn of_body(text: &'a str) -> Result<Self> {
-        let body: &RawValue = serde_json::from_str(text).map_err(|error| {
-            let message = format!("the body is not JSON: {error}");
-            Error::invalid("body", message)
-                .with("line", error.line())
-                .with("column", error.column())
-        })?;
         let mut fields = Fields::default();
-        fields.read("the body", body)?;
+        if !text.trim_ascii_start().starts_with('{') {
+            let body: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+            fields.read("the body", body)?;
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer
+            .deserialize_map(Entries(&mut fields.entries))
+            .and_then(|()| deserializer.end())
+            .map_err(|error| not_json(&error))?;
         Ok(fields)
     }
 
@@ -162,12 +164,18 @@ pub(super) fn missing(name: &str) -> Error {
     Error::invalid(name, format!("`{name}` is missing"))
 }
 
+fn not_json(error: &serde_json::Error) -> Error {
+    Error::invalid("body", format!("the body is not JSON: {error}"))
+        .with("line", error.line())
+        .with("column", error.column())
+}
+
 /// The start of a caller's text, short enough for a message.
 pub(super) fn clip(text: &str) -> String {
-    if text.len() <= CLIP_BYTES {
-        return text.to_owned();
+    match text.char_indices().nth(CLIP_CHARACTERS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
-    format!("{}...", &text[..text.floor_char_boundary(CLIP_BYTES)])
 }
 
 /// Collects an object's entries into a vector that is there already.

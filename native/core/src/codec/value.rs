@@ -113,6 +113,17 @@ pub(super) fn metadata(raw: &RawValue) -> Result<Metadata> {
             ErrorCode::InvalidMetadata,
         ));
     }
+    if let Some(integer) = wide_integer(raw.get()) {
+        let message = format!(
+            "`metadata` has {}: integers go up to {INTEGER_MAGNITUDE_MAX} either way; keep larger \
+             ones as strings",
+            clip(integer)
+        );
+        return Err(Error::new(ErrorCode::InvalidMetadata, message)
+            .with("field", "metadata")
+            .with("limit", INTEGER_MAGNITUDE_MAX)
+            .with("actual", clip(integer)));
+    }
     serde_json::from_str(raw.get()).map_err(|error| {
         Error::new(
             ErrorCode::InvalidMetadata,
@@ -120,6 +131,39 @@ pub(super) fn metadata(raw: &RawValue) -> Result<Metadata> {
         )
         .with("field", "metadata")
     })
+}
+
+/// The first integer that 64 bits do not hold: once parsed it would be a float, and nobody could
+/// tell any more that digits were lost.
+fn wide_integer(json: &str) -> Option<&str> {
+    let mut rest = json;
+    while let Some(start) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        rest = &rest[start..];
+        let end = match rest.strip_prefix('"') {
+            Some(string) => 1 + string_length(string),
+            None => rest
+                .find([',', ']', '}', ' ', '\n', '\r', '\t'])
+                .unwrap_or(rest.len()),
+        };
+        let token = &rest[..end];
+        let is_integer = !token.contains(['"', '.', 'e', 'E']);
+        if is_integer && token.parse::<i64>().is_err() && token.parse::<u64>().is_err() {
+            return Some(token);
+        }
+        rest = &rest[end..];
+    }
+    None
+}
+
+/// Bytes of a string that has begun, with its closing quote.
+fn string_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 1)
 }
 
 /// Any value; nesting beyond 127 levels is refused.

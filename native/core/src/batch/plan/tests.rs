@@ -30,8 +30,7 @@ fn verdict(outcome: &Outcome) -> Verdict {
     }
 }
 
-#[allow(clippy::needless_pass_by_value)]
-fn object(value: serde_json::Value) -> Metadata {
+fn object(value: &serde_json::Value) -> Metadata {
     value.as_object().unwrap().clone()
 }
 
@@ -41,7 +40,7 @@ fn world() -> World {
         version: u64::from(slot) + 1,
         vector: vec![slot as f32, 1.0],
         text: text.map(str::to_owned),
-        metadata: object(metadata),
+        metadata: object(&metadata),
         is_unreadable: slot == 3,
     };
     let records = BTreeMap::from([

@@ -27,9 +27,8 @@ fn parts(request: &WriteRequest, index: usize) -> Parts<'_> {
     )
 }
 
-#[allow(clippy::needless_pass_by_value)]
-fn write_error(verb: &str, body: Value, block: Vec<f32>) -> Error {
-    write(verb, &body, block).unwrap_err()
+fn write_error(verb: &str, body: &Value, block: Vec<f32>) -> Error {
+    write(verb, body, block).unwrap_err()
 }
 
 #[test]
@@ -98,7 +97,7 @@ fn columns_agree_in_length() {
     for column in ["texts", "metadata"] {
         let error = write_error(
             "insert",
-            json!({ "ids": ["a", "b"], column: [null] }),
+            &json!({ "ids": ["a", "b"], column: [null] }),
             vec![],
         );
         assert_eq!(code_and_field(&error), (ErrorCode::InvalidArgument, column));
@@ -111,14 +110,14 @@ fn columns_agree_in_length() {
 
 #[test]
 fn rows_and_columns_exclude_each_other() {
-    let both = write_error("insert", json!({ "vectors": [], "ids": [] }), vec![]);
+    let both = write_error("insert", &json!({ "vectors": [], "ids": [] }), vec![]);
     assert_eq!(code_and_field(&both), (ErrorCode::InvalidArgument, "ids"));
-    let neither = write_error("update", json!({}), vec![]);
+    let neither = write_error("update", &json!({}), vec![]);
     assert_eq!(
         code_and_field(&neither),
         (ErrorCode::InvalidArgument, "updates")
     );
-    let columns_of_rows = write_error("insert", json!({ "vectors": [], "texts": [] }), vec![]);
+    let columns_of_rows = write_error("insert", &json!({ "vectors": [], "texts": [] }), vec![]);
     assert_eq!(
         code_and_field(&columns_of_rows),
         (ErrorCode::InvalidArgument, "texts")
@@ -157,14 +156,14 @@ fn a_block_that_does_not_fit_is_refused_with_the_numbers() {
         ),
     ];
     for (body, numbers, field) in cases {
-        let error = write_error("insert", body.clone(), vec![0.0; numbers]);
+        let error = write_error("insert", &body, vec![0.0; numbers]);
         assert_eq!(
             code_and_field(&error),
             (ErrorCode::InvalidArgument, field),
             "{body}"
         );
     }
-    let error = write_error("delete", json!({ "vector_ids": ["a"] }), vec![0.0]);
+    let error = write_error("delete", &json!({ "vector_ids": ["a"] }), vec![0.0]);
     assert_eq!(
         code_and_field(&error),
         (ErrorCode::InvalidArgument, "block")
@@ -384,7 +383,34 @@ fn wrong_options_refuse_the_request() {
         ("collection_name", json!("c")),
     ];
     for (field, value) in cases {
-        let error = write_error("delete", json!({ "vector_ids": [], field: value }), vec![]);
+        let error = write_error("delete", &json!({ "vector_ids": [], field: value }), vec![]);
         assert_eq!(code_and_field(&error), (ErrorCode::InvalidArgument, field));
+    }
+}
+
+#[test]
+fn an_integer_that_would_lose_digits_is_refused() {
+    let wide = "123456789012345678901234567890";
+    let operation = |metadata: &str| {
+        let text = format!(r#"{{"collection": "c", "ids": ["a"], "metadata": [{metadata}]}}"#);
+        match decode("insert", "json", text.as_bytes(), vec![]).unwrap() {
+            Request::Write { mut request, .. } => request.operations.remove(0),
+            other => panic!("{other:?}"),
+        }
+    };
+    for metadata in [
+        format!(r#"{{"k": {wide}}}"#),
+        format!(r#"{{"k\"": "\\", "l": [1, {{"m": -{wide} }}]}}"#),
+        r#"{"k":18446744073709551616}"#.to_owned(),
+    ] {
+        let expected = (ErrorCode::InvalidMetadata, "metadata");
+        assert_eq!(refusal(&operation(&metadata)), expected, "{metadata}");
+    }
+    for metadata in [
+        format!(r#"{{"{wide}": "{wide}", "k": "\"{wide}", "l": "\\"}}"#),
+        format!(r#"{{"k": {wide}.0, "l": {wide}e0, "m": -0}}"#),
+        r#"{"k":18446744073709551615,"l":-9223372036854775808,"m":[]}"#.to_owned(),
+    ] {
+        assert_eq!(operation(&metadata).refused, None, "{metadata}");
     }
 }

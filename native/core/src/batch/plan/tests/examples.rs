@@ -44,7 +44,7 @@ fn insert(id: &str) -> Operation {
     )
 }
 
-fn update(id: &str, metadata: serde_json::Value) -> Operation {
+fn update(id: &str, metadata: &serde_json::Value) -> Operation {
     let (data, text, metadata) = (None, None, Some(object(metadata)));
     let metadata_mode = MetadataMode::Merge;
     operation(
@@ -75,7 +75,11 @@ fn statuses(plan: &Plan) -> Vec<Verdict> {
 fn a_record_made_and_removed_leaves_nothing_to_commit() {
     let (_, plan) = mixed(
         true,
-        vec![insert("new"), update("new", json!({"k": 1})), delete("new")],
+        vec![
+            insert("new"),
+            update("new", &json!({"k": 1})),
+            delete("new"),
+        ],
     );
     assert_eq!(
         statuses(&plan),
@@ -90,7 +94,7 @@ fn a_record_made_and_removed_leaves_nothing_to_commit() {
 
 #[test]
 fn an_insert_and_its_update_fold_to_one_store() {
-    let (_, plan) = mixed(true, vec![insert("new"), update("new", json!({"k": 1}))]);
+    let (_, plan) = mixed(true, vec![insert("new"), update("new", &json!({"k": 1}))]);
     let [
         Action::Store {
             id_of: 0,
@@ -125,7 +129,7 @@ fn a_delete_and_an_insert_fold_to_a_store_that_knows_what_was_there() {
     };
     assert_eq!(
         (previous.slot, &previous.metadata),
-        (1, &object(json!({"k": 1})))
+        (1, &object(&json!({"k": 1})))
     );
 }
 
@@ -135,7 +139,7 @@ fn actions_stand_in_the_order_of_first_writes() {
         insert("a"),
         insert("new"),
         delete("a"),
-        update("b", json!({"k": 2})),
+        update("b", &json!({"k": 2})),
     ];
     let (request, plan) = mixed(false, operations);
     let id_of = |action: &Action| match action {
@@ -177,10 +181,10 @@ fn a_failed_group_takes_nothing_else_with_it() {
         operation
     };
     let operations = vec![
-        update("b", json!({"k": 2})),
-        in_group(update("b", json!({"k": 3}))),
+        update("b", &json!({"k": 2})),
+        in_group(update("b", &json!({"k": 3}))),
         in_group(delete("missing")),
-        update("b", json!({"l": 4})),
+        update("b", &json!({"l": 4})),
     ];
     let (_, plan) = mixed(false, operations);
     assert_eq!(
@@ -201,7 +205,7 @@ fn a_failed_group_takes_nothing_else_with_it() {
     else {
         panic!("{plan:?}");
     };
-    assert_eq!(made.map, object(json!({"k": 2, "l": 4})));
+    assert_eq!(made.map, object(&json!({"k": 2, "l": 4})));
 }
 
 #[test]
@@ -211,7 +215,7 @@ fn conditions_name_the_expected_and_the_actual_version() {
         operation
     };
     let operations = vec![
-        conditional(2, update("b", json!({"k": 2}))),
+        conditional(2, update("b", &json!({"k": 2}))),
         conditional(9, delete("b")),
         conditional(7, delete("c")),
         conditional(0, insert("new")),
@@ -246,8 +250,8 @@ fn conditions_name_the_expected_and_the_actual_version() {
 fn metadata_that_grows_beyond_the_limit_by_merging_is_refused() {
     let half = "x".repeat(40_000);
     let operations = vec![
-        update("a", json!({"k": half})),
-        update("a", json!({"l": half})),
+        update("a", &json!({"k": half})),
+        update("a", &json!({"l": half})),
         delete("b"),
     ];
     let (_, plan) = mixed(false, operations);

@@ -162,7 +162,9 @@ fn run(world: &mut World, request: &WriteRequest, index: usize) -> Verdict {
     let is_unreadable = old.as_ref().is_some_and(|record| record.is_unreadable);
     let (status, new) = match &operation.kind {
         OperationKind::Insert { on_conflict, .. } => insert(request, index, old, *on_conflict)?,
-        OperationKind::Update { .. } => update(request, index, old.ok_or(ErrorCode::NotFound)?),
+        OperationKind::Update { .. } => {
+            update(request, index, old.as_ref().ok_or(ErrorCode::NotFound)?)
+        }
         OperationKind::Delete { missing } => match (old, missing) {
             (None, Missing::Error) => return Err(ErrorCode::NotFound),
             (None, Missing::Ignore) => (Status::Skipped, None),
@@ -209,8 +211,11 @@ fn insert(
     Ok((status, Some(new)))
 }
 
-#[allow(clippy::needless_pass_by_value)]
-fn update(request: &WriteRequest, index: usize, old: ModelRecord) -> (Status, Option<ModelRecord>) {
+fn update(
+    request: &WriteRequest,
+    index: usize,
+    old: &ModelRecord,
+) -> (Status, Option<ModelRecord>) {
     let operation = &request.operations[index];
     let OperationKind::Update { metadata_mode, .. } = &operation.kind else {
         panic!()
@@ -227,7 +232,7 @@ fn update(request: &WriteRequest, index: usize, old: ModelRecord) -> (Status, Op
         (Some(given), MetadataMode::Replace) => new.metadata = given.clone(),
         (None, _) => {}
     }
-    if !gives_vector && new == old {
+    if !gives_vector && new == *old {
         return (Status::Unchanged, None);
     }
     new.version = SEQUENCE;

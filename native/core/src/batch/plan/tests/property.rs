@@ -71,7 +71,7 @@ fn any_metadata() -> impl Strategy<Value = Option<Metadata>> {
         Just(json!({"l": [1, "two"]})),
         Just(json!({"$bad": 1})),
     ];
-    proptest::option::weighted(0.6, some.prop_map(object))
+    proptest::option::weighted(0.6, some.prop_map(|value| object(&value)))
 }
 
 /// Numbers of a vector, mostly two.
