@@ -146,14 +146,14 @@ fn the_same_text_gives_the_same_bytes_everywhere() {
         ),
         (
             "export declare function readFileSync(path: PathLike): Buffer;",
-            0x94b6_4d78_6654_ac7c,
+            0x833e_82c6_fa34_c0b9,
         ),
         (
             "Crème brûlée, 12 g of sugar; don't burn it! C++ C#",
-            0x833e_82c6_fa34_c0b9,
+            0x2da3_228e_b0e6_46a8,
         ),
-        ("向量数据库 と 全文検索", 0x2da3_228e_b0e6_46a8),
-        ("🦀 ->", 0x1724_170c_252e_3396),
+        ("向量数据库 と 全文検索", 0x1724_170c_252e_3396),
+        ("🦀 ->", 0x58b4_ed55_9a63_0535),
     ];
     let mut statistics = Statistics::new();
     golden.iter().for_each(|(text, _)| statistics.add(text));
