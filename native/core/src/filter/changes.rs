@@ -175,7 +175,7 @@ impl PathChanges {
     fn apply(&mut self, path: &[u8], index: &mut FilterIndex) {
         self.sort();
         let (mut listed, mut values) = (&self.listed[..], &self.values[..]);
-        for present in self.present.chunk_by(|one, next| same_block(one, next)) {
+        for present in self.present.chunk_by(same_block) {
             let listed = split_block(&mut listed, &present[0], |change| change);
             let values = split_block(&mut values, &present[0], |value| &value.change);
             let block: &mut Block = index.block_mut(present[0].slot);
