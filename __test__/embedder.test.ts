@@ -1,5 +1,6 @@
 import test from 'ava';
 import { type Embedder, type Embeddings, open, VolleyError } from '../src/index.js';
+import { plain } from './helpers/records.js';
 
 /** Embeds a text as its length and its first character. */
 function embedder(embed?: (texts: string[]) => Promise<Embeddings>): Embedder {
@@ -25,7 +26,7 @@ test("texts of records and queries are embedded by the collection's embedder", a
   const { batchResults } = await collection.search([{ queryText: 'apple' }], { limit: 1 });
   t.is(batchResults[0]?.results[0]?.id, 'a');
   t.deepEqual(batches, [['apple', 'bread'], ['apple']]);
-  const [a] = await collection.get(['a'], { include: ['data', 'text'] });
+  const [a] = plain(await collection.get(['a'], { include: ['data', 'text'] }));
   t.deepEqual(a, { id: 'a', data: new Float32Array([5, 97]), text: 'apple' });
   t.deepEqual((await collection.info()).embedder, { name: 'simple', version: '1' });
 });

@@ -19,7 +19,7 @@ test('a missing addon is an error that names its package and how to build it', (
   const error = t.throws(() => load(['plan9-x64']), { instanceOf: VolleyError });
   t.is(error?.code, 'UNSUPPORTED');
   t.regex(error?.message ?? '', /volleydb-plan9-x64.*--omit=optional.*npm run build/);
-  t.true(error?.cause instanceof AggregateError);
+  t.is(error?.cause, undefined);
 });
 
 test('a platform without a package is told to build from source', (t) => {

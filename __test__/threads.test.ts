@@ -9,10 +9,7 @@ import { temporaryDirectory } from './helpers/directory.js';
 const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
 
 function startWorker(path: string, work: string, name: string): Worker {
-  return new Worker(fixture('worker.ts'), {
-    workerData: { path, work, name },
-    execArgv: ['--import=tsx'],
-  });
+  return new Worker(fixture('worker.mjs'), { workerData: { path, work, name } });
 }
 
 test('worker threads share an open store', async (t) => {

@@ -24,14 +24,18 @@ const rows = Number(flags.rows);
 const folder = mkdtempSync(join(flags.folder ?? tmpdir(), 'volley-bench-'));
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
 function line(name: string, figure: string, beside = ''): void {
-  console.log(`  ${name.padEnd(52)} ${figure.padStart(14)}   ${beside}`);
+  print(`  ${name.padEnd(52)} ${figure.padStart(14)}   ${beside}`.trimEnd());
 }
 
 const rate = (count: number, seconds: number) => `${number.format(count / seconds)}/s`;
 
 try {
-  for (const text of machine(folder)) console.log(text);
+  machine(folder).forEach(print);
   const real = realDataset();
   if (real !== undefined) await measure(real);
   await measure(generatedDataset(rows, 384, 500));
@@ -41,7 +45,7 @@ try {
 }
 
 async function measure(data: Dataset): Promise<void> {
-  console.log(`\n${data.name}: ${number.format(data.count)} x ${data.dimension}, durable`);
+  print(`\n${data.name}: ${number.format(data.count)} x ${data.dimension}, durable`);
   const store = await open(join(folder, `store-${data.dimension}-${data.count}`));
   const records: work.Records = await store.createCollection<work.Attributes>('records', {
     dimension: data.dimension,
@@ -174,6 +178,14 @@ async function measureSingleCalls(scratch: work.Records, data: Dataset): Promise
   const count = `${await scratch.count()} records counted`;
   line('one batch of 1,000', `${(batched * 1000).toFixed(1)} ms`, count);
   const ratio = (other: number) => `${(other / batched).toFixed(1)} times the batch`;
-  line('1,000 single inserts, one after another', `${(sequential * 1000).toFixed(0)} ms`, ratio(sequential));
-  line('1,000 single inserts, 64 at once', `${(concurrent * 1000).toFixed(0)} ms`, ratio(concurrent));
+  line(
+    '1,000 single inserts, one after another',
+    `${(sequential * 1000).toFixed(0)} ms`,
+    ratio(sequential),
+  );
+  line(
+    '1,000 single inserts, 64 at once',
+    `${(concurrent * 1000).toFixed(0)} ms`,
+    ratio(concurrent),
+  );
 }

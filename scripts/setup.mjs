@@ -20,7 +20,8 @@ function youngest(path, counts = () => true) {
 const isAddon = (path) => path.endsWith('.node');
 
 if (youngest('package-lock.json') > youngest('node_modules/.package-lock.json')) {
-  run('npm', 'ci', '--no-audit', '--no-fund');
+  // Not `npm ci`: it refuses a lock file without the packages of platforms that a registry lacks.
+  run('npm', 'install', '--no-save', '--no-audit', '--no-fund');
 }
 const nativeSources = Math.max(
   ...['native', 'Cargo.toml', 'Cargo.lock'].map((path) => youngest(path)),

@@ -1,5 +1,5 @@
 import { camelDeep, decodeRecords, decodeSearch, decodeWrite } from './decode.js';
-import { type Embedder, finishWithEmbeddings } from './embedder.js';
+import { type EmbeddedReply, type Embedder, finishWithEmbeddings } from './embedder.js';
 import {
   type Encoded,
   encodeIds,
@@ -10,7 +10,7 @@ import {
 } from './encode.js';
 import { batchError, VolleyError } from './errors.js';
 import type { Filter } from './filter.js';
-import type { Door, Reply } from './native/door.js';
+import type { Door } from './native/door.js';
 import * as options from './options.js';
 import type {
   DeleteResult,
@@ -165,10 +165,11 @@ export class Collection<Metadata extends object = JsonObject> {
     const taken = options.take('search', searchOptions, options.SEARCH_OPTIONS);
     const onError = options.takeOnError(searchOptions);
     const { header, block, refused } = encodeQueries(queries, this.dimension);
-    const reply = await this.#call('search', { ...header, ...taken }, block);
+    const { reply, embeddingFailure } = await this.#call('search', { ...header, ...taken }, block);
     const result = decodeSearch<Metadata>(reply, refused);
     const failed = searchOptions.atomic === true && result.status === 'failed';
-    if (failed && onError === 'throw') throw batchError(result, result.failedQueries);
+    if (failed && onError === 'throw')
+      throw batchError(result, result.failedQueries, embeddingFailure);
     return result;
   }
 
@@ -189,7 +190,7 @@ export class Collection<Metadata extends object = JsonObject> {
         details: { field, index },
       });
     }
-    const reply = await this.#call('get', { ...header, ...taken });
+    const { reply } = await this.#call('get', { ...header, ...taken });
     const records = reply.vectors as (VectorRecord<Metadata> | null)[];
     decodeRecords(records);
     return records;
@@ -210,7 +211,7 @@ export class Collection<Metadata extends object = JsonObject> {
     let after: unknown;
     while (left > 0 && after !== null) {
       const limit = Math.min(left, PAGE_RECORDS_MAX);
-      const reply = await this.#call('list', { ...taken, limit, after });
+      const { reply } = await this.#call('list', { ...taken, limit, after });
       const records = reply.vectors as VectorRecord<Metadata>[];
       decodeRecords(records);
       yield* records;
@@ -226,13 +227,13 @@ export class Collection<Metadata extends object = JsonObject> {
    */
   async count(filters?: Filter<Metadata>): Promise<number> {
     const taken = options.take('count', { filters }, options.COUNT_OPTIONS);
-    const reply = await this.#call('count', taken);
+    const { reply } = await this.#call('count', taken);
     return reply.count as number;
   }
 
   /** What is known of the collection now. */
   async info(): Promise<CollectionInfo> {
-    return camelDeep(await this.#call('collections.info', {})) as CollectionInfo;
+    return camelDeep((await this.#call('collections.info', {})).reply) as CollectionInfo;
   }
 
   /**
@@ -242,13 +243,13 @@ export class Collection<Metadata extends object = JsonObject> {
    * @returns The sequence up to which the graph is complete.
    */
   async indexed(): Promise<number> {
-    const reply = await this.#call('indexed', {});
+    const { reply } = await this.#call('indexed', {});
     return reply.indexed as number;
   }
 
   /** Rewrites the live records of mostly dead log files and gives the rest of the disk back. */
   async compact(): Promise<CompactResult> {
-    return camelDeep(await this.#call('compact', {})) as CompactResult;
+    return camelDeep((await this.#call('compact', {})).reply) as CompactResult;
   }
 
   /** Ends the use of this handle: later calls fail with `STORE_CLOSED`. The store stays open. */
@@ -268,14 +269,19 @@ export class Collection<Metadata extends object = JsonObject> {
     given: WriteOptions,
   ): Promise<Result> {
     const onError = options.takeOnError(given);
-    const reply = await this.#call(verb, { ...header, ...taken }, block);
+    const { reply, embeddingFailure } = await this.#call(verb, { ...header, ...taken }, block);
     const result = decodeWrite<Result>(reply, refused);
     const failed = given.atomic !== false && result.status === 'failed';
-    if (failed && onError === 'throw') throw batchError(result, result.failedCount);
+    if (failed && onError === 'throw')
+      throw batchError(result, result.failedCount, embeddingFailure);
     return result;
   }
 
-  async #call(verb: string, header: options.WireOptions, block?: Float32Array): Promise<Reply> {
+  async #call(
+    verb: string,
+    header: options.WireOptions,
+    block?: Float32Array,
+  ): Promise<EmbeddedReply> {
     if (this.#closed) {
       throw new VolleyError('STORE_CLOSED', `collection ${this.name}: the handle was closed`);
     }

@@ -19,9 +19,9 @@ export interface Embedder extends EmbedderIdentity {
   /** Numbers per vector, 1 to 8,192. */
   dimension: number;
   /**
-   * Embeds a batch of texts. A vector must depend on its text alone. A rejection fails the call
-   * with `EMBEDDING_FAILED` and is kept as the error's `cause`. The signal is aborted when the
-   * store closes.
+   * Embeds a batch of texts. A vector must depend on its text alone. A rejection fails the
+   * operations with these texts with `EMBEDDING_FAILED`; where that fails the batch, it is the
+   * error's `cause`. The signal is aborted when the store closes.
    */
   embed(texts: string[], options: { signal: AbortSignal }): Promise<Embeddings>;
 }
@@ -98,6 +98,12 @@ interface EmbedRequest {
   texts: string[];
 }
 
+/** The reply to a call, and why its texts could not be embedded, where that was so. */
+export interface EmbeddedReply {
+  reply: Reply;
+  embeddingFailure?: unknown;
+}
+
 /** Answers the engine's requests for embeddings until the reply to the call itself comes. */
 export async function finishWithEmbeddings(
   door: Door,
@@ -105,7 +111,7 @@ export async function finishWithEmbeddings(
   embedder: Embedder | undefined,
   signal: AbortSignal,
   first: Reply,
-): Promise<Reply> {
+): Promise<EmbeddedReply> {
   let reply = first;
   while (reply.embed !== undefined) {
     const { token, texts } = reply.embed as EmbedRequest;
@@ -113,23 +119,19 @@ export async function finishWithEmbeddings(
     let block: Float32Array;
     try {
       block = await embedTexts(collection, embedder, texts, signal);
-    } catch (cause) {
-      return failWith(door, resume, cause);
+    } catch (embeddingFailure) {
+      // The engine judges what is left of the batch without these texts.
+      const failed = reasonOf(embeddingFailure);
+      reply = await door.call('resume', JSON.stringify({ ...resume, failed }));
+      return { reply, embeddingFailure };
     }
     reply = await door.call('resume', JSON.stringify(resume), block);
   }
-  return reply;
+  return { reply };
 }
 
-/** Tells the engine that there will be no embeddings; its refusal gets the reason as its cause. */
-async function failWith(door: Door, resume: WireOptions, cause: unknown): Promise<Reply> {
-  const failed = (cause instanceof Error ? cause.message : String(cause)).toWellFormed();
-  try {
-    return await door.call('resume', JSON.stringify({ ...resume, failed }));
-  } catch (error) {
-    if (error instanceof VolleyError) error.cause ??= cause;
-    throw error;
-  }
+function reasonOf(failure: unknown): string {
+  return (failure instanceof Error ? failure.message : String(failure)).toWellFormed();
 }
 
 async function embedTexts(

@@ -96,8 +96,16 @@ export class BatchError<Result extends BatchResult = BatchResult> extends Volley
   }
 }
 
-/** The error of a failed atomic batch: its first failure that is not `BATCH_ABORTED`. */
-export function batchError(result: BatchResult, failedCount: number): BatchError {
+/**
+ * The error of a failed atomic batch: its first failure that is not `BATCH_ABORTED`.
+ *
+ * @param embeddingFailure What its embedder threw; the cause of an `EMBEDDING_FAILED`.
+ */
+export function batchError(
+  result: BatchResult,
+  failedCount: number,
+  embeddingFailure?: unknown,
+): BatchError {
   const first = result.errors.find(({ errorCode }) => errorCode !== 'BATCH_ABORTED');
   if (first === undefined)
     return new BatchError('INTERNAL', 'a batch failed for no reason', result);
@@ -106,5 +114,6 @@ export function batchError(result: BatchResult, failedCount: number): BatchError
   return new BatchError(errorCode, message, result, {
     retriable,
     details: { ...details, id: vectorId },
+    cause: errorCode === 'EMBEDDING_FAILED' ? embeddingFailure : undefined,
   });
 }

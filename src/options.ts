@@ -30,9 +30,9 @@ const WRITE = [
 ];
 const QUERY = ['limit', 'threshold', 'filters', 'include', 'efSearch'];
 
-export const OPEN_OPTIONS = names(['durability']);
+export const OPEN_OPTIONS = names(['durability', 'threads']);
 export const COLLECTION_OPTIONS = names(['dimension', 'metric'], ['embedder', 'hnsw']);
-export const HNSW_OPTIONS = names(['m', 'efConstruction', 'efSearch']);
+export const HNSW_OPTIONS = names(['m', 'efConstruction']);
 export const HANDLE_OPTIONS = names([], ['embedder']);
 export const INSERT_OPTIONS = names([...WRITE, 'onConflict'], ['onError']);
 export const UPSERT_OPTIONS = names(WRITE, ['onError']);

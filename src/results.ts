@@ -111,6 +111,8 @@ export interface VectorRecord<Metadata extends object = JsonObject> {
   text?: string;
   /** The metadata, where asked for. */
   metadata?: Metadata;
+  /** Number of the batch that last wrote it, for `ifVersion`; `get` and `list` tell it. */
+  version?: number;
 }
 
 /** One hit of a query. */

@@ -35,21 +35,24 @@ export type Durability = 'always' | 'interval' | 'never';
 export interface OpenOptions {
   /**
    * When an acknowledged write is synced to the disk. `always`: before it is acknowledged (writes
-   * that run at the same time share one sync). `interval`: a moment later; a crash of the machine
+   * that run at the same time share one sync). `interval`: within 100 ms; a crash of the machine
    * may lose the last writes, but never half a batch. `never`: the operating system decides.
    * @default 'always'
    */
   durability?: Durability | undefined;
+  /**
+   * Threads of each of the engine's two pools, 1 to 256. Default: as many as the process may use
+   * processors.
+   */
+  threads?: number | undefined;
 }
 
 /** Shape of the graph. Larger values find more and cost more. */
 export interface HnswOptions {
-  /** Links a record keeps in each upper layer; layer 0 keeps twice as many. */
+  /** Links per record above layer 0, 4 to 64; layer 0 has twice as many. @default 16 */
   m?: number | undefined;
-  /** Candidates kept while a record is linked. */
+  /** Candidates kept while a record is linked, 16 to 1,000. @default 100 */
   efConstruction?: number | undefined;
-  /** Candidates kept by a search that names no `efSearch` of its own; at most 4,096. */
-  efSearch?: number | undefined;
 }
 
 /** Options of `createCollection`. */
@@ -86,12 +89,32 @@ export interface CollectionInfo {
   metric: Metric;
   /** Name and version of its embedder, or `null`. */
   embedder: EmbedderIdentity | null;
+  /** Shape of the graph. */
+  hnsw: { m: number; efConstruction: number };
   /** Records that searches can find. */
   count: number;
-  /** Number of the last committed batch; 0 before the first. */
+  /** Number of the last batch that reads see (it is *applied*); 0 before the first. */
   sequence: number;
+  /** The number that the last batch received so far will have, if all that wait commit. */
+  received: number;
+  /** Number of the last batch that is synced to the disk. */
+  durable: number;
   /** Number of the last batch that is wholly in the graph. */
   indexed: number;
+  /** Records that are not in the graph yet; searches compare them one by one. */
+  tailCount: number;
+  /** Places of dead records that the graph may still link to, until it is repaired. */
+  deadCount: number;
+  /** Files of the log. */
+  logFiles: number;
+  /** Their bytes on the disk. */
+  logBytes: number;
+  /** Of these, bytes mapped read-only; the system drops such pages as it needs room. */
+  mappedBytes: number;
+  /** Bytes of memory taken by codes and links. */
+  graphBytes: number;
+  /** Instructions that distances are computed with. */
+  instructionSet: 'scalar' | 'avx2' | 'avx512';
   /** Further values, as the engine reports them. */
   [key: string]: unknown;
 }

@@ -1,4 +1,5 @@
 import type { SearchResult } from '../../src/index.js';
+import { plain } from '../helpers/records.js';
 import { codes, NAME, row, scenario } from './scenario.js';
 import type { OpenSurface } from './surface.js';
 
@@ -57,7 +58,7 @@ function searches(open: OpenSurface): void {
     const [all, none, data] = result.batchResults.map(({ results }) => results[0]);
     t.like(all, { id: 'a', text: 't', metadata: { n: 1 } });
     t.is(all?.data, undefined);
-    t.deepEqual(Object.keys(none ?? {}).sort(), ['id', 'score']);
+    t.like(none, { id: 'a', data: undefined, text: undefined, metadata: undefined });
     t.deepEqual([...(data?.data ?? [])], [Math.fround(0.1), Math.fround(-0.7)]);
   });
 
@@ -126,7 +127,7 @@ function records(open: OpenSurface): void {
   scenario(open, 'get keeps the order of the ids', async (t, surface) => {
     await surface.insert(NAME, [row('a', { n: 1 }), row('b', { n: 2 })]);
     const found = await surface.get(NAME, ['b', 'none', 'a', 'b'], []);
-    t.deepEqual(found, [{ id: 'b' }, null, { id: 'a' }, { id: 'b' }]);
+    t.deepEqual(plain(found), [{ id: 'b' }, null, { id: 'a' }, { id: 'b' }]);
   });
 
   scenario(open, 'list yields every record once, over all pages', async (t, surface) => {

@@ -47,19 +47,20 @@ export function platformNames(platform: string, arch: string): string[] {
  */
 export function load(names: readonly string[]): Binding {
   const require = createRequire(import.meta.url);
-  const failures: unknown[] = [];
+  let cause: unknown;
   for (const name of names) {
     for (const file of [`./volleydb.${name}.node`, `volleydb-${name}`]) {
       try {
         return require(file) as Binding;
       } catch (failure) {
-        failures.push(failure);
+        // What is there but does not load says more than what is not there.
+        if ((failure as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') cause ??= failure;
       }
     }
   }
   throw new VolleyError('UNSUPPORTED', missingMessage(names), {
     details: { platform: process.platform, arch: process.arch },
-    cause: new AggregateError(failures, 'every way to load the native part failed'),
+    cause,
   });
 }
 

@@ -2,7 +2,7 @@ import { replyError } from '../decode.js';
 import { binding, type NativeStore } from './binding.js';
 
 /** A reply, parsed but not yet checked for its shape. */
-export type Reply = Record<string, unknown>;
+export type Reply = Record<string | symbol, unknown>;
 
 /** The one way to the engine: JSON and numbers in, JSON out, refusals as errors. */
 export class Door {

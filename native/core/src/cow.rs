@@ -17,7 +17,10 @@ pub struct CowVec<T> {
 
 impl<T> Default for CowVec<T> {
     fn default() -> Self {
-        CowVec { chunks: Vec::new(), len: 0 }
+        CowVec {
+            chunks: Vec::new(),
+            len: 0,
+        }
     }
 }
 
@@ -81,7 +84,10 @@ mod tests {
         *vec.get_mut(300).unwrap() = 7;
         vec.push(1000);
         assert_eq!((before.len(), before.get(300)), (1000, Some(&300)));
-        assert_eq!((vec.len(), vec.get(300), vec.get(1000)), (1001, Some(&7), Some(&1000)));
+        assert_eq!(
+            (vec.len(), vec.get(300), vec.get(1000)),
+            (1001, Some(&7), Some(&1000))
+        );
         assert!(before.iter().copied().eq(0..1000));
         assert_eq!(before.get(1000), None);
     }

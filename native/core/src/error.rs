@@ -114,7 +114,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error without details.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Error { code, message: message.into(), details: Map::new() }
+        Error {
+            code,
+            message: message.into(),
+            details: Map::new(),
+        }
     }
 
     /// Adds one value that the message names.
@@ -132,11 +136,14 @@ impl Error {
         actual: usize,
         unit: &'static str,
     ) -> Self {
-        Error::new(code, format!("{field} is {actual} {unit}, the limit is {limit} {unit}"))
-            .with("field", field)
-            .with("limit", limit)
-            .with("actual", actual)
-            .with("unit", unit)
+        Error::new(
+            code,
+            format!("{field} is {actual} {unit}, the limit is {limit} {unit}"),
+        )
+        .with("field", field)
+        .with("limit", limit)
+        .with("actual", actual)
+        .with("unit", unit)
     }
 
     /// A malformed request, option or field.
@@ -171,7 +178,11 @@ mod tests {
     fn codes_are_unique_and_in_wire_form() {
         let mut names: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(names.len(), 30);
-        assert!(names.iter().all(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')));
+        assert!(
+            names
+                .iter()
+                .all(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+        );
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 30);

@@ -6,6 +6,8 @@
 #![deny(unsafe_code)]
 
 pub mod batch;
+pub mod codec;
+pub mod collection;
 pub mod cow;
 pub mod embed;
 pub mod error;
@@ -21,3 +23,4 @@ pub mod log;
 pub mod metadata;
 pub mod record;
 pub mod storage;
+pub mod store;

@@ -61,7 +61,7 @@ async function writeRecords(
 ): Promise<number> {
   let count = 0;
   let piece = '';
-  for await (const record of records) {
+  for await (const { version: _, ...record } of records) {
     piece += `${toJson(record)}\n`;
     count += 1;
     if (piece.length < PIECE_LENGTH) continue;

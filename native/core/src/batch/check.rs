@@ -6,18 +6,18 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::plan::aborted;
-use super::shape::{CollectionShape, Metric};
-use super::{Duplicates, Operation, OperationKind, Query, QueryInput, SearchRequest};
+use super::{
+    CollectionShape, Duplicates, Operation, OperationKind, Query, QueryInput, SearchRequest,
+};
 use super::{Metadata, VectorRange, Vectors, WriteRequest};
 use crate::error::{Error, ErrorCode, Result};
+use crate::index::Metric;
+use crate::kernels::float;
 use crate::limits::{ID_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::metadata;
 
 /// Fewest operations that are worth handing to a second thread.
 const PARALLEL_OPERATIONS_MIN: usize = 256;
-
-/// Numbers that are squared and summed side by side.
-const LANES: usize = 16;
 
 /// What the checks found, and what they made on the way.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -131,7 +131,8 @@ pub fn check_vector(values: &[f32], shape: &CollectionShape) -> Result<()> {
             .with("expected", shape.dimension)
             .with("actual", values.len()));
     }
-    let squared_length = sum_of_squares(values);
+    // A sum of squares is finite only where every number is.
+    let squared_length = float::dot(values, values);
     if !squared_length.is_finite() {
         return Err(error_of_infinite(values));
     }
@@ -407,19 +408,6 @@ fn needs_embedding(operation: &Operation, checked: &CheckedOperation) -> bool {
         && checked.vector.is_none()
         && checked.error.is_none()
         && !checked.superseded
-}
-
-/// Sums in a fixed order of lanes, so that the compiler may use vector instructions.
-fn sum_of_squares(values: &[f32]) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (sum, value) in sums.iter_mut().zip(chunk) {
-            *sum += value * value;
-        }
-    }
-    rest.iter().map(|value| value * value).sum::<f32>() + sums.iter().sum::<f32>()
 }
 
 /// The error of a vector whose sum of squares is not finite: one of its numbers is not, or all

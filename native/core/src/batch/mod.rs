@@ -1,7 +1,7 @@
 //! What a batch may say, what it does and what became of it: pure, no storage, no threads of
 //! its own.
 //!
-//! [`check`] judges a request by itself, [`plan`] against the records that exist; both are the
+//! [`check()`] judges a request by itself, [`plan()`] against the records that exist; both are the
 //! same code for a preview and for the real run.
 
 mod check;
@@ -23,4 +23,4 @@ pub use request::{
     OperationKind, OutcomeDetail, Query, QueryInput, SearchRequest, VectorRange, Vectors,
     WriteOptions, WriteRequest, WriteVerb,
 };
-pub use shape::{CollectionShape, Metric};
+pub use shape::CollectionShape;

@@ -187,6 +187,16 @@ pub(super) fn aborted(group: Option<&str>, cause_index: usize) -> Error {
     }
 }
 
+impl Row<'_> {
+    /// The numbers that a `Store` writes.
+    pub fn vector(&self) -> Option<&[f32]> {
+        match self {
+            Row::Store { vector, .. } => Some(vector),
+            _ => None,
+        }
+    }
+}
+
 impl Action {
     /// The action with everything that it points to in the request that it was planned from.
     ///

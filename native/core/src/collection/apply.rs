@@ -27,13 +27,21 @@ impl Applier<'_> {
     /// text of the version that it ends.
     pub fn row(&mut self, row: &Row<'_>, old_text: Option<&str>, location: Location) {
         match row {
-            Row::Store { id, vector, text, metadata, previous } => {
+            Row::Store {
+                id,
+                vector,
+                text,
+                metadata,
+                previous,
+            } => {
                 if let Some(previous) = previous {
                     self.retire(previous.slot, &previous.metadata, old_text);
                 }
                 self.store(id, vector, *text, metadata.map, location);
             }
-            Row::Attributes { metadata, previous, .. } => {
+            Row::Attributes {
+                metadata, previous, ..
+            } => {
                 self.attributes(previous.slot, &previous.metadata, metadata.map, location);
             }
             Row::Delete { id, previous } => {
@@ -55,7 +63,11 @@ impl Applier<'_> {
         let slot = self.allocator.allocate();
         self.graph.encode(slot, vector);
         let state = &mut *self.state;
-        let entry = SlotState { sequence: self.sequence, row: location, metadata: location };
+        let entry = SlotState {
+            sequence: self.sequence,
+            row: location,
+            metadata: location,
+        };
         while state.slots.len() <= slot as usize {
             state.slots.push(entry);
         }
@@ -70,7 +82,10 @@ impl Applier<'_> {
         if let (Some(statistics), Some(text)) = (&mut state.statistics, text) {
             statistics.add(text);
         }
-        Arc::make_mut(&mut state.tail).push(TailRow { slot, sequence: self.sequence });
+        Arc::make_mut(&mut state.tail).push(TailRow {
+            slot,
+            sequence: self.sequence,
+        });
     }
 
     /// Gives a record other metadata; vector, text and slot stay.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::ids::IdTable;
-use super::snapshot::{Snapshot, SlotState, TailRow};
+use super::snapshot::{SlotState, Snapshot, TailRow};
 use crate::cow::CowVec;
 use crate::embed::Statistics;
 use crate::error::{Error, ErrorCode, Result};
@@ -151,7 +151,7 @@ fn encode(section: Section, snapshot: &Snapshot, builder: &Builder, out: &mut Ve
         Section::Filters => snapshot.filters.encode(out),
         Section::Statistics => {
             if let Some(statistics) = &snapshot.statistics {
-                statistics.encode(out);
+                out.extend_from_slice(&statistics.encode());
             }
         }
         Section::Graph => builder.save(out),
@@ -173,7 +173,10 @@ pub fn read(
     }
     let path = format!("{directory}/{FILE}");
     let map = storage.map(&path)?;
-    let mut reader = Reader { path: &path, rest: map.as_slice() };
+    let mut reader = Reader {
+        path: &path,
+        rest: map.as_slice(),
+    };
     if reader.take(MAGIC.len())? != MAGIC {
         return Err(reader.corrupted("it does not begin as a checkpoint does"));
     }
@@ -198,8 +201,11 @@ fn read_sections(reader: &mut Reader<'_>, graph: &Arc<Graph>) -> Result<Checkpoi
     let dead = reader.section(Section::Dead)?.dead(slots.len())?;
     let filters = FilterIndex::decode(reader.section(Section::Filters)?.rest)?;
     let statistics = reader.section(Section::Statistics)?.rest;
-    let statistics =
-        if statistics.is_empty() { None } else { Some(Statistics::decode(statistics)?) };
+    let statistics = if statistics.is_empty() {
+        None
+    } else {
+        Some(Statistics::decode(statistics)?)
+    };
     let builder = Builder::load(Arc::clone(graph), reader.section(Section::Graph)?.rest)?;
     reader.section(Section::End)?;
     Ok(Checkpoint {
@@ -249,7 +255,10 @@ impl<'a> Reader<'a> {
     }
 
     fn location(&mut self) -> Result<Location> {
-        Ok(Location { file: self.u32()?, offset: self.u32()? })
+        Ok(Location {
+            file: self.u32()?,
+            offset: self.u32()?,
+        })
     }
 
     fn section(&mut self, expected: Section) -> Result<Reader<'a>> {
@@ -260,7 +269,10 @@ impl<'a> Reader<'a> {
         if tag != expected as u8 || crc32fast::hash(bytes) != checksum {
             return Err(self.corrupted(format_args!("section {expected:?} is damaged")));
         }
-        Ok(Reader { path: self.path, rest: bytes })
+        Ok(Reader {
+            path: self.path,
+            rest: bytes,
+        })
     }
 
     fn slots(mut self) -> Result<CowVec<SlotState>> {
@@ -268,7 +280,11 @@ impl<'a> Reader<'a> {
         while !self.rest.is_empty() {
             let sequence = self.u64()?;
             let (row, metadata) = (self.location()?, self.location()?);
-            slots.push(SlotState { sequence, row, metadata });
+            slots.push(SlotState {
+                sequence,
+                row,
+                metadata,
+            });
         }
         Ok(slots)
     }
@@ -302,7 +318,10 @@ impl<'a> Reader<'a> {
     fn tail(mut self, count: usize) -> Result<Vec<TailRow>> {
         let mut tail = Vec::new();
         while !self.rest.is_empty() {
-            tail.push(TailRow { slot: self.slot(count)?, sequence: self.u64()? });
+            tail.push(TailRow {
+                slot: self.slot(count)?,
+                sequence: self.u64()?,
+            });
         }
         Ok(tail)
     }

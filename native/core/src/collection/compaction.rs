@@ -28,7 +28,9 @@ impl Moves {
     /// its newer rows: only locations that were copied are replaced.
     pub fn apply(self, state: &mut Snapshot) {
         for slot in self.slots {
-            let Some(entry) = state.slots.get_mut(slot as usize) else { continue };
+            let Some(entry) = state.slots.get_mut(slot as usize) else {
+                continue;
+            };
             if let Some(row) = self.rows.get(&entry.row) {
                 entry.row = *row;
             }
@@ -47,9 +49,15 @@ pub fn dying_files(snapshot: &Snapshot) -> Result<BTreeSet<u32>> {
     let live = live_bytes(snapshot)?;
     let is_dying = |file: &&Arc<LogFile>| {
         let live = live.get(&file.number()).copied().unwrap_or(0);
-        file.sealed_bytes().is_some_and(|bytes| live * LIVE_SHARE <= u64::from(bytes))
+        file.sealed_bytes()
+            .is_some_and(|bytes| live * LIVE_SHARE <= u64::from(bytes))
     };
-    Ok(snapshot.files.iter().filter(is_dying).map(|file| file.number()).collect())
+    Ok(snapshot
+        .files
+        .iter()
+        .filter(is_dying)
+        .map(|file| file.number())
+        .collect())
 }
 
 /// Copies the live rows of some files into new ones.
@@ -61,7 +69,10 @@ pub fn copy_rows(
     files: &BTreeSet<u32>,
     mut writer: RowsWriter,
 ) -> Result<(Moves, Vec<Arc<LogFile>>)> {
-    let mut moves = Moves { rows: HashMap::new(), slots: Vec::new() };
+    let mut moves = Moves {
+        rows: HashMap::new(),
+        slots: Vec::new(),
+    };
     for slot in snapshot.alive.iter() {
         let state = snapshot.slot(slot)?;
         let rows = [state.row, state.metadata];

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::batch::CollectionShape;
-use crate::codec::{CreateCollection, Embedder};
+use crate::codec::{CreateCollection, Embedder, Hnsw};
 use crate::embed::{self, EmbedderDescription, Lexical};
 use crate::error::{Error, Result};
 use crate::index::{IndexParameters, Metric};
@@ -20,24 +20,8 @@ pub struct CollectionConfig {
     /// Who turns this collection's texts into vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedder: Option<EmbedderDescription>,
-    /// Shape of the graph.
-    pub hnsw: HnswConfig,
-}
-
-/// Shape of the graph (Malkov and Yashunin 2018, section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HnswConfig {
-    /// Links per record above layer 0; layer 0 has twice as many. 4 to 64, 16 by default.
-    pub m: usize,
-    /// Width of the search for neighbors when building. 16 to 1,000, 100 by default.
-    pub ef_construction: usize,
-}
-
-impl Default for HnswConfig {
-    fn default() -> Self {
-        HnswConfig { m: 16, ef_construction: 100 }
-    }
+    /// Shape of the graph (Malkov and Yashunin 2018, section 4).
+    pub hnsw: Hnsw,
 }
 
 impl CollectionConfig {
@@ -48,19 +32,27 @@ impl CollectionConfig {
     pub fn of(create: &CreateCollection) -> Result<Self> {
         let embedder = create.embedder.as_ref().map(|embedder| match embedder {
             Embedder::Lexical => EmbedderDescription::built_in(),
-            Embedder::External { name, version } => {
-                EmbedderDescription { name: name.clone(), version: version.clone() }
-            }
+            Embedder::External { name, version } => EmbedderDescription {
+                name: name.clone(),
+                version: version.clone(),
+            },
         });
-        let built_in = embedder.as_ref().is_some_and(EmbedderDescription::is_built_in);
+        let built_in = embedder
+            .as_ref()
+            .is_some_and(EmbedderDescription::is_built_in);
         let default = built_in.then_some(embed::DIMENSION_DEFAULT);
         let dimension = create.dimension.or(default);
-        let dimension = dimension.ok_or_else(|| Error::invalid("dimension", "dimension is missing"))?;
+        let dimension =
+            dimension.ok_or_else(|| Error::invalid("dimension", "dimension is missing"))?;
         if built_in {
             Lexical::new(dimension)?;
         }
-        let hnsw = HnswConfig { m: create.hnsw.m, ef_construction: create.hnsw.ef_construction };
-        Ok(CollectionConfig { dimension, metric: create.metric, embedder, hnsw })
+        Ok(CollectionConfig {
+            dimension,
+            metric: create.metric,
+            embedder,
+            hnsw: create.hnsw,
+        })
     }
 
     /// What its vectors and texts must fit.
@@ -132,8 +124,8 @@ impl Default for Thresholds {
             fold_rows_min: 1000,
             fold_rows_max: 8192,
             fold_wait_ms: 20,
-            repair_rows_min: 1000,
-            repair_share: 50,
+            repair_rows_min: 2000,
+            repair_share: 16,
             checkpoint_bytes: 512 << 20,
             scan_rows_max: 2048,
         }

@@ -45,7 +45,10 @@ impl Cursors {
             .split_once('-')
             .and_then(|(number, slot)| Some((number.parse().ok()?, slot.parse().ok()?)));
         let Some((number, slot)) = parsed else {
-            return Err(Error::invalid("after", format!("{cursor:?} is not a cursor of a list")));
+            return Err(Error::invalid(
+                "after",
+                format!("{cursor:?} is not a cursor of a list"),
+            ));
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let place = state.held.iter().position(|(held, _)| *held == number);

@@ -51,7 +51,10 @@ impl IdTable {
             self.grow();
         }
         let hash = id_hash(id);
-        let cell = Cell { tag: tag(hash), slot };
+        let cell = Cell {
+            tag: tag(hash),
+            slot,
+        };
         let place = match self.probe(hash, id) {
             Ok(place) => place,
             Err(place) => {
@@ -103,12 +106,24 @@ impl IdTable {
 
     /// Rebuilds the cells at twice the live count or more; removed cells go.
     fn grow(&mut self) {
-        let live: Vec<Cell> =
-            self.cells.iter().filter(|cell| cell.slot < REMOVED).copied().collect();
+        let live: Vec<Cell> = self
+            .cells
+            .iter()
+            .filter(|cell| cell.slot < REMOVED)
+            .copied()
+            .collect();
         let count = ((live.len() + 1) * 2).next_power_of_two().max(CELLS_MIN);
-        let mut cells = vec![Cell { tag: 0, slot: EMPTY }; count];
+        let mut cells = vec![
+            Cell {
+                tag: 0,
+                slot: EMPTY
+            };
+            count
+        ];
         for cell in &live {
-            let Some(id) = self.id(cell.slot) else { continue };
+            let Some(id) = self.id(cell.slot) else {
+                continue;
+            };
             let mut place = id_hash(id) as usize & (count - 1);
             while cells[place].slot != EMPTY {
                 place = (place + 1) & (count - 1);

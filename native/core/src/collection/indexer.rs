@@ -35,6 +35,8 @@ pub struct Indexer {
     pub thresholds: Thresholds,
     /// Up to where the newest checkpoint covers the log.
     pub checkpointed: Position,
+    /// Count of tail rows folded so far; what [`Snapshot::taken`] will come to.
+    pub folded: u64,
 }
 
 impl Indexer {
@@ -43,7 +45,10 @@ impl Indexer {
         let mut waiting_since: Option<Instant> = None;
         let mut hurry = false;
         loop {
-            let wishes = self.shared.mailbox.take(self.patience(waiting_since, hurry));
+            let wishes = self
+                .shared
+                .mailbox
+                .take(self.patience(waiting_since, hurry));
             if wishes.close {
                 self.refuse(wishes);
                 return self.builder;
@@ -51,9 +56,10 @@ impl Indexer {
             hurry |= wishes.hurry;
             let snapshot = self.shared.snapshot();
             let since = *waiting_since.get_or_insert_with(Instant::now);
-            let enough = snapshot.tail.len() >= self.thresholds.fold_rows_min;
+            let unfolded = self.unfolded(&snapshot);
+            let enough = unfolded >= self.thresholds.fold_rows_min;
             let waited = since.elapsed() >= self.fold_wait();
-            if snapshot.tail.is_empty() {
+            if unfolded == 0 {
                 (waiting_since, hurry) = (None, false);
             } else if enough || waited || hurry {
                 self.fold(&snapshot);
@@ -70,7 +76,7 @@ impl Indexer {
 
     /// How long to sleep: for ever without a tail, not at all where there is more to fold.
     fn patience(&self, waiting_since: Option<Instant>, hurry: bool) -> Option<Duration> {
-        let tail = self.shared.snapshot().tail.len();
+        let tail = self.unfolded(&self.shared.snapshot());
         match waiting_since {
             _ if tail == 0 => None,
             _ if hurry || tail >= self.thresholds.fold_rows_min => Some(Duration::ZERO),
@@ -89,10 +95,21 @@ impl Indexer {
         }
     }
 
+    /// How many rows of a snapshot's tail are not folded yet. The first ones may be: their fold
+    /// is on its way through the writer, and the next fold does not wait for that.
+    fn unfolded(&self, snapshot: &Snapshot) -> usize {
+        snapshot.tail.len() - self.on_their_way(snapshot)
+    }
+
+    fn on_their_way(&self, snapshot: &Snapshot) -> usize {
+        usize::try_from(self.folded - snapshot.taken).unwrap_or(usize::MAX)
+    }
+
     /// Folds the oldest rows of the tail.
     fn fold(&mut self, snapshot: &Snapshot) {
-        let count = snapshot.tail.len().min(self.thresholds.fold_rows_max);
-        let rows: Vec<(Slot, u64)> = snapshot.tail[..count]
+        let begin = self.on_their_way(snapshot);
+        let count = self.unfolded(snapshot).min(self.thresholds.fold_rows_max);
+        let rows: Vec<(Slot, u64)> = snapshot.tail[begin..begin + count]
             .iter()
             .filter(|row| snapshot.is_alive(row.slot))
             .filter_map(|row| Some((row.slot, id_hash(snapshot.ids.id(row.slot)?))))
@@ -100,7 +117,10 @@ impl Indexer {
         let builder = &mut self.builder;
         let counters = self.pools.indexer().install(|| builder.fold(&rows));
         self.shared.add_fold(&counters);
-        self.publish(IndexUpdate::Folded { count, entry: self.builder.entry() });
+        self.folded += count as u64;
+        let entry = self.builder.entry();
+        let update = IndexUpdate::Folded { count, entry };
+        self.shared.queue.push_update(update, Box::new(|| {}));
     }
 
     /// Takes dead slots out of the graph once they are many.
@@ -113,7 +133,10 @@ impl Indexer {
         let slots: Vec<Slot> = snapshot.dead.to_vec();
         let builder = &mut self.builder;
         self.pools.indexer().install(|| builder.repair(&slots));
-        self.publish(IndexUpdate::Repaired { slots, entry: self.builder.entry() });
+        self.publish(IndexUpdate::Repaired {
+            slots,
+            entry: self.builder.entry(),
+        });
     }
 
     fn checkpoint_if_due(&mut self) {

@@ -1,22 +1,31 @@
 //! What a collection tells of itself.
 
 use super::Collection;
-use crate::codec::{CollectionInfo, EmbedderIdentity, Hnsw};
+use crate::codec::CollectionInfo;
+use crate::kernels::Kernels;
 
 /// Everything that `info` reports, from one snapshot.
 pub fn of(collection: &Collection) -> CollectionInfo {
-    let (config, snapshot) = (collection.config(), collection.snapshot());
+    let (config, shared) = (collection.config(), collection.shared());
+    let waiting = shared.queue.jobs_waiting() as u64;
+    let snapshot = collection.snapshot();
     CollectionInfo {
         name: collection.name().to_owned(),
         dimension: config.dimension,
-        metric: config.metric.as_str(),
-        embedder: config.embedder.as_ref().map(|embedder| EmbedderIdentity {
-            name: embedder.name.clone(),
-            version: embedder.version.clone(),
-        }),
-        hnsw: Hnsw { m: config.hnsw.m, ef_construction: config.hnsw.ef_construction },
+        metric: config.metric,
+        embedder: config.embedder.clone(),
+        hnsw: config.hnsw,
         count: snapshot.count(),
         sequence: snapshot.sequence,
+        received: snapshot.sequence + waiting,
+        durable: shared.durable().min(snapshot.sequence),
         indexed: snapshot.indexed(),
+        tail_count: snapshot.tail.len(),
+        dead_count: snapshot.dead.len(),
+        log_files: snapshot.files.iter().count(),
+        log_bytes: snapshot.files.bytes(),
+        mapped_bytes: snapshot.files.memory().mapped,
+        graph_bytes: shared.graph.bytes_allocated(),
+        instruction_set: Kernels::detect().instruction_set().to_string(),
     }
 }

@@ -65,7 +65,10 @@ impl Mailbox {
         let mut state = self.lock();
         while !state.wishes.any() {
             state = match wait {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(wait) => {
                     let waited = self.changed.wait_timeout(state, wait);
                     let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);

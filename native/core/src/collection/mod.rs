@@ -26,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-pub use config::{CollectionConfig, Durability, HnswConfig, SYNC_INTERVAL_MS, Thresholds};
+pub use config::{CollectionConfig, Durability, SYNC_INTERVAL_MS, Thresholds};
 pub use mailbox::OnCompacted;
 pub use queue::{OnWritten, WriteJob};
 pub use reader::Page;
@@ -36,7 +36,7 @@ pub use snapshot::{SlotState, Snapshot, TailRow};
 
 use crate::batch::{Include, Record, SearchRequest};
 use crate::codec::CollectionInfo;
-use crate::embed::{EmbedderDescription, Lexical};
+use crate::embed::Lexical;
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
 use crate::index::Builder;
@@ -80,12 +80,20 @@ impl Collection {
         durability: Durability,
         thresholds: Thresholds,
     ) -> Result<Self> {
-        let built_in = config.embedder.as_ref().is_some_and(EmbedderDescription::is_built_in);
-        let lexical = built_in.then(|| Lexical::new(config.dimension)).transpose()?;
+        let built_in = config
+            .embedder
+            .as_ref()
+            .filter(|embedder| embedder.is_built_in());
+        let lexical = built_in.map(|embedder| Lexical::open(embedder, config.dimension));
+        let lexical = lexical.transpose()?;
         let recovered = recovery::open(&storage, directory, &config, &thresholds)?;
         let checkpointed = recovered.checkpointed;
         let snapshot = Arc::new(recovered.state.clone());
-        let sequence = if checkpointed == Position::default() { 0 } else { snapshot.sequence };
+        let sequence = if checkpointed == Position::default() {
+            0
+        } else {
+            snapshot.sequence
+        };
         let shared = Arc::new(Shared::new(recovered.graph, snapshot));
         let mut writer = Writer::new(
             Arc::clone(&shared),
@@ -104,6 +112,7 @@ impl Collection {
             directory: directory.to_owned(),
             thresholds,
             checkpointed,
+            folded: 0,
         };
         let threads = start(name, &shared, writer, indexer)?;
         Ok(Collection {
@@ -164,7 +173,12 @@ impl Collection {
     ///
     /// # Errors
     /// `CORRUPTED` where a row is not what was written.
-    pub fn record(&self, snapshot: &Snapshot, found: Match, include: Include) -> Result<Record<'static>> {
+    pub fn record(
+        &self,
+        snapshot: &Snapshot,
+        found: Match,
+        include: Include,
+    ) -> Result<Record<'static>> {
         reader::record(snapshot, found.slot, include)
     }
 
@@ -215,8 +229,14 @@ impl Collection {
     /// # Errors
     /// What the storage reports; acknowledged batches are safe all the same.
     pub fn close(&self) -> Result<()> {
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(threads) = threads else { return Ok(()) };
+        let threads = self
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(threads) = threads else {
+            return Ok(());
+        };
         // The writer may be waiting for the indexer to make room, so it is drained first, and
         // it still takes the indexer's last results before it ends.
         self.shared.queue.drain();
@@ -253,12 +273,7 @@ fn closed() -> Error {
 
 /// Starts both threads. A panic in one of them is a fault of ours: it ends the thread, not the
 /// process, and the collection refuses writes from then on.
-fn start(
-    name: &str,
-    shared: &Arc<Shared>,
-    writer: Writer,
-    indexer: Indexer,
-) -> Result<Threads> {
+fn start(name: &str, shared: &Arc<Shared>, writer: Writer, indexer: Indexer) -> Result<Threads> {
     let failed = |error: std::io::Error| Error::internal(format!("cannot start a thread: {error}"));
     let (writer_shared, indexer_shared) = (Arc::clone(shared), Arc::clone(shared));
     let writer = std::thread::Builder::new()

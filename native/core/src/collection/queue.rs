@@ -102,7 +102,11 @@ impl Queue {
     pub fn push_job(&self, job: WriteJob) {
         let mut state = self.lock();
         if state.draining || state.failed {
-            let error = if state.failed { failed() } else { super::closed() };
+            let error = if state.failed {
+                failed()
+            } else {
+                super::closed()
+            };
             drop(state);
             return job.refuse(error);
         }
@@ -122,13 +126,21 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Count of batches that wait.
+    pub fn jobs_waiting(&self) -> usize {
+        self.lock().jobs.len()
+    }
+
     /// Refuses further batches and waits until those in the queue are written.
     pub fn drain(&self) {
         let mut state = self.lock();
         state.draining = true;
         self.changed.notify_all();
         while !state.failed && (state.busy || !state.jobs.is_empty()) {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -144,7 +156,10 @@ impl Queue {
             let mut state = self.lock();
             state.failed = true;
             state.busy = false;
-            (std::mem::take(&mut state.updates), std::mem::take(&mut state.jobs))
+            (
+                std::mem::take(&mut state.updates),
+                std::mem::take(&mut state.jobs),
+            )
         };
         self.changed.notify_all();
         updates.into_iter().for_each(|(_, published)| published());
@@ -163,10 +178,16 @@ impl Queue {
                 break;
             }
             if state.failed || state.finished {
-                return Work { closed: true, ..Work::default() };
+                return Work {
+                    closed: true,
+                    ..Work::default()
+                };
             }
             state = match wait {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(wait) => {
                     let waited = self.changed.wait_timeout(state, wait);
                     let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -181,12 +202,18 @@ impl Queue {
         let mut jobs = Vec::new();
         let mut bytes = 0;
         while !only_updates && bytes < GROUP_BYTES_MAX {
-            let Some(job) = state.jobs.pop_front() else { break };
+            let Some(job) = state.jobs.pop_front() else {
+                break;
+            };
             bytes += job.bytes();
             jobs.push(job);
         }
         state.busy = !jobs.is_empty();
-        Work { updates, jobs, closed: false }
+        Work {
+            updates,
+            jobs,
+            closed: false,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -35,7 +35,14 @@ pub fn record(snapshot: &Snapshot, slot: Slot, include: Include) -> Result<Recor
         metadata: None,
     };
     if include.metadata {
-        record.metadata = Some(snapshot.metadata_row(slot)?.view().metadata().to_vec().into());
+        record.metadata = Some(
+            snapshot
+                .metadata_row(slot)?
+                .view()
+                .metadata()
+                .to_vec()
+                .into(),
+        );
     }
     if include.text || include.data {
         let row = snapshot.row(slot)?;
@@ -56,9 +63,19 @@ pub fn record(snapshot: &Snapshot, slot: Slot, include: Include) -> Result<Recor
 ///
 /// # Errors
 /// `CORRUPTED` where a row is not what was written.
-pub fn get(snapshot: &Snapshot, ids: &[String], include: Include) -> Result<Vec<Option<Record<'static>>>> {
+pub fn get(
+    snapshot: &Snapshot,
+    ids: &[String],
+    include: Include,
+) -> Result<Vec<Option<Record<'static>>>> {
     ids.iter()
-        .map(|id| snapshot.ids.find(id).map(|slot| record(snapshot, slot, include)).transpose())
+        .map(|id| {
+            snapshot
+                .ids
+                .find(id)
+                .map(|slot| record(snapshot, slot, include))
+                .transpose()
+        })
         .collect()
 }
 
@@ -89,11 +106,16 @@ pub fn list(
     };
     let slots: Vec<Slot> = match filter {
         None => snapshot.alive.range(from..).take(limit + 1).collect(),
-        Some(filter) => passing(&snapshot, filter).range(from..).take(limit + 1).collect(),
+        Some(filter) => passing(&snapshot, filter)
+            .range(from..)
+            .take(limit + 1)
+            .collect(),
     };
     let page = &slots[..slots.len().min(limit)];
-    let records: Result<Vec<Record<'static>>> =
-        page.iter().map(|slot| record(&snapshot, *slot, include)).collect();
+    let records: Result<Vec<Record<'static>>> = page
+        .iter()
+        .map(|slot| record(&snapshot, *slot, include))
+        .collect();
     let next = slots.get(limit).map(|slot| {
         let number = number.unwrap_or_else(|| cursors.open(Arc::clone(&snapshot)));
         cursor(number, *slot)
@@ -101,7 +123,10 @@ pub fn list(
     if let (None, Some(number)) = (&next, number) {
         cursors.close(number);
     }
-    Ok(Page { records: records?, next })
+    Ok(Page {
+        records: records?,
+        next,
+    })
 }
 
 fn passing(snapshot: &Snapshot, filter: &Filter) -> RoaringBitmap {

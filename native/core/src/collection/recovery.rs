@@ -15,7 +15,9 @@ use crate::embed::{EmbedderDescription, Statistics};
 use crate::error::{Error, Result};
 use crate::filter::FilterIndex;
 use crate::index::{Builder, Graph};
-use crate::log::{self, Location, LogFiles, LogWriter, Manifest, Position, RowKind, RowView};
+use crate::log::{
+    self, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind, RowView,
+};
 use crate::metadata;
 use crate::record::{Sequence, Slot};
 use crate::storage::Storage;
@@ -67,8 +69,16 @@ pub fn open(
     let checkpointed = checkpoint.manifest.position;
     let (position, files) = (recovery.position, recovery.files.clone());
     let (mut state, mut allocator, builder) = begin(checkpoint, files);
-    let mut applier =
-        Applier { state: &mut state, allocator: &mut allocator, graph: &graph, sequence: 0 };
+    encode_tail(&state, &graph)?;
+    let mut applier = Applier {
+        state: &mut state,
+        allocator: &mut allocator,
+        graph: &graph,
+        sequence: 0,
+    };
+    if applier.state.slots.is_empty() {
+        bound_length(applier.state, &graph, &rows)?;
+    }
     for (sequence, location) in rows {
         applier.sequence = sequence;
         replay(&mut applier, location)?;
@@ -77,11 +87,21 @@ pub fn open(
     state.position = position;
     let file_bytes = thresholds.log_file_bytes;
     let log = LogWriter::new(Arc::clone(storage), &log_directory, recovery, file_bytes);
-    Ok(Recovered { state, allocator, graph, builder, log, checkpointed })
+    Ok(Recovered {
+        state,
+        allocator,
+        graph,
+        builder,
+        log,
+        checkpointed,
+    })
 }
 
 fn empty(graph: &Arc<Graph>, config: &CollectionConfig) -> Checkpoint {
-    let lexical = config.embedder.as_ref().is_some_and(EmbedderDescription::is_built_in);
+    let lexical = config
+        .embedder
+        .as_ref()
+        .is_some_and(EmbedderDescription::is_built_in);
     Checkpoint {
         manifest: Manifest::default(),
         slots: CowVec::default(),
@@ -109,11 +129,34 @@ fn begin(checkpoint: Checkpoint, files: LogFiles) -> (Snapshot, SlotAllocator, B
         filters: checkpoint.filters,
         statistics: checkpoint.statistics,
         tail: Arc::new(checkpoint.tail),
+        taken: 0,
         dead: Arc::new(checkpoint.dead),
         entry: checkpoint.builder.entry(),
         files,
     };
     (state, allocator, checkpoint.builder)
+}
+
+/// The first batch decides the scale of dot products, now as when it was written.
+fn bound_length(state: &Snapshot, graph: &Graph, rows: &[(Sequence, Location)]) -> Result<()> {
+    let first = rows.first().map(|(sequence, _)| *sequence);
+    let batch = rows
+        .iter()
+        .take_while(|(sequence, _)| Some(*sequence) == first);
+    let guards: Vec<RowGuard> = batch
+        .map(|(_, location)| state.files.row(*location))
+        .collect::<Result<_>>()?;
+    let vectors: Vec<_> = guards.iter().map(|guard| guard.view().vector()).collect();
+    graph.bound_length(&mut vectors.iter().map(|vector| &**vector));
+    Ok(())
+}
+
+/// A checkpoint holds the codes of rows in the graph; those of the tail are made again.
+fn encode_tail(state: &Snapshot, graph: &Graph) -> Result<()> {
+    for row in state.tail.iter().filter(|row| state.is_alive(row.slot)) {
+        graph.encode(row.slot, &state.row(row.slot)?.view().vector());
+    }
+    Ok(())
 }
 
 /// One row of a committed batch. It is a resolved action, so nothing is decided again.
@@ -143,7 +186,10 @@ fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
             applier.state.ids.remove(id);
         }
         (_, None) => {
-            let message = format!("batch {} changes a record that is not there", applier.sequence);
+            let message = format!(
+                "batch {} changes a record that is not there",
+                applier.sequence
+            );
             return Err(Error::corrupted("log", message));
         }
     }
@@ -152,6 +198,12 @@ fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
 
 fn store(applier: &mut Applier<'_>, row: &RowView<'_>, location: Location) -> Result<()> {
     let metadata = metadata::parse(row.metadata())?;
-    applier.store(row.id(), &row.vector(), row.text(), Some(&metadata), location);
+    applier.store(
+        row.id(),
+        &row.vector(),
+        row.text(),
+        Some(&metadata),
+        location,
+    );
     Ok(())
 }

@@ -76,11 +76,24 @@ impl<'a> Searcher<'a> {
         request: &'a SearchRequest,
     ) -> Self {
         let mut filtered = HashMap::new();
-        for filter in request.queries.iter().filter_map(|query| query.filter.as_deref()) {
-            filtered.entry(filter).or_insert_with(|| Scope::filtered(snapshot, filter));
+        for filter in request
+            .queries
+            .iter()
+            .filter_map(|query| query.filter.as_deref())
+        {
+            filtered
+                .entry(filter)
+                .or_insert_with(|| Scope::filtered(snapshot, filter));
         }
         let everything = Scope::everything(snapshot);
-        Searcher { snapshot, graph, config, thresholds, everything, filtered }
+        Searcher {
+            snapshot,
+            graph,
+            config,
+            thresholds,
+            everything,
+            filtered,
+        }
     }
 
     /// Answers all queries, in request order, on the current pool's threads.
@@ -88,9 +101,16 @@ impl<'a> Searcher<'a> {
         let answer = |scratch: &mut Scratch, query: &Query| {
             let began = Instant::now();
             let matches = self.answer(query, request, scratch);
-            Found { matches, elapsed: began.elapsed() }
+            Found {
+                matches,
+                elapsed: began.elapsed(),
+            }
         };
-        request.queries.par_iter().map_init(Scratch::default, answer).collect()
+        request
+            .queries
+            .par_iter()
+            .map_init(Scratch::default, answer)
+            .collect()
     }
 
     fn answer(
@@ -162,7 +182,15 @@ impl<'a> Searcher<'a> {
                 total: self.everything.count,
             },
         };
-        index::search(self.graph, &self.snapshot.entry, codes, ef, &selection, scratch).to_vec()
+        index::search(
+            self.graph,
+            &self.snapshot.entry,
+            codes,
+            ef,
+            &selection,
+            scratch,
+        )
+        .to_vec()
     }
 
     fn slots<'s>(&self, scope: &'s Scope) -> &'s [Slot] {
@@ -187,12 +215,18 @@ impl<'a> Searcher<'a> {
                 return Err(Error::new(ErrorCode::Corrupted, message));
             };
             if query.threshold.is_none_or(|threshold| score >= threshold) {
-                matches.push(Match { slot: candidate.slot, score });
+                matches.push(Match {
+                    slot: candidate.slot,
+                    score,
+                });
             }
         }
         matches.sort_by(|a, b| {
             b.score.total_cmp(&a.score).then_with(|| {
-                self.snapshot.ids.id(a.slot).cmp(&self.snapshot.ids.id(b.slot))
+                self.snapshot
+                    .ids
+                    .id(a.slot)
+                    .cmp(&self.snapshot.ids.id(b.slot))
             })
         });
         matches.truncate(query.limit);
@@ -240,7 +274,9 @@ fn merge(found: &mut Vec<Candidate>, others: &[Candidate]) {
     }
     found.extend_from_slice(others);
     found.sort_unstable_by(|a, b| {
-        a.distance.total_cmp(&b.distance).then_with(|| a.slot.cmp(&b.slot))
+        a.distance
+            .total_cmp(&b.distance)
+            .then_with(|| a.slot.cmp(&b.slot))
     });
     found.dedup_by_key(|candidate| candidate.slot);
 }

@@ -62,7 +62,10 @@ impl Shared {
     /// Calls back once all records up to a sequence are in the graph, with `true`; or with
     /// `false` when the collection closes before that.
     pub fn when_indexed(&self, sequence: Sequence, call: OnIndexed) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((sequence, call));
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((sequence, call));
         // The sequence may have been reached between the caller's look and the push.
         let indexed = self.snapshot().indexed();
         self.tell_waiting(|sequence| (sequence <= indexed).then_some(true));

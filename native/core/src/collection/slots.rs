@@ -23,7 +23,12 @@ impl SlotAllocator {
     /// An allocator after recovery, when no reader exists yet.
     pub fn new(next: Slot, free: impl IntoIterator<Item = Slot>) -> Self {
         let free = free.into_iter().map(|slot| (slot, 0)).collect();
-        SlotAllocator { next, free, published: VecDeque::new(), epoch: 0 }
+        SlotAllocator {
+            next,
+            free,
+            published: VecDeque::new(),
+            epoch: 0,
+        }
     }
 
     /// A slot that no reader can see.
@@ -45,25 +50,21 @@ impl SlotAllocator {
     /// Gives slots back; the snapshots published so far may still show them.
     pub fn free(&mut self, slots: impl IntoIterator<Item = Slot>) {
         let epoch = self.epoch;
-        self.free.extend(slots.into_iter().map(|slot| (slot, epoch)));
+        self.free
+            .extend(slots.into_iter().map(|slot| (slot, epoch)));
     }
 
     /// Notes a snapshot that readers can get from now on.
     pub fn publish(&mut self, snapshot: &Arc<Snapshot>) {
         self.epoch += 1;
-        self.published.push_back((self.epoch, Arc::downgrade(snapshot)));
-        while self.published.front().is_some_and(|(_, weak)| weak.strong_count() == 0) {
+        self.published
+            .push_back((self.epoch, Arc::downgrade(snapshot)));
+        while self
+            .published
+            .front()
+            .is_some_and(|(_, weak)| weak.strong_count() == 0)
+        {
             self.published.pop_front();
         }
-    }
-
-    /// One past the highest slot ever handed out.
-    #[allow(dead_code)] pub fn end(&self) -> Slot {
-        self.next
-    }
-
-    /// The free slots, for a checkpoint: after a restart no reader sees any of them.
-    pub fn free_slots(&self) -> impl Iterator<Item = Slot> {
-        self.free.iter().map(|(slot, _)| *slot)
     }
 }

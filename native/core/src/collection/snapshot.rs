@@ -54,6 +54,8 @@ pub struct Snapshot {
     pub statistics: Option<Statistics>,
     /// The records that are not in the graph yet, oldest first; some may be dead by now.
     pub tail: Arc<Vec<TailRow>>,
+    /// Count of rows that were ever taken off the tail's front, because they are in the graph.
+    pub taken: u64,
     /// Dead slots that the graph may still link to, oldest first.
     pub dead: Arc<Vec<Slot>>,
     /// The way into the graph.
@@ -75,7 +77,9 @@ impl Snapshot {
 
     /// The last batch whose records are all in the graph.
     pub fn indexed(&self) -> Sequence {
-        self.tail.first().map_or(self.sequence, |row| row.sequence - 1)
+        self.tail
+            .first()
+            .map_or(self.sequence, |row| row.sequence - 1)
     }
 
     /// The state of a live record's slot.
@@ -119,7 +123,6 @@ impl Snapshot {
     pub fn read_metadata(&self, slot: Slot) -> Result<Metadata> {
         metadata::parse(self.metadata_row(slot)?.view().metadata())
     }
-
 }
 
 impl State for Snapshot {

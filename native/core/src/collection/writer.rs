@@ -83,11 +83,21 @@ impl Writer {
     fn step(&mut self, work: Work) {
         self.publish_updates(work.updates);
         let mut pending = Vec::with_capacity(work.jobs.len());
-        for WriteJob { request, checked, on_written } in work.jobs {
+        for WriteJob {
+            request,
+            checked,
+            on_written,
+        } in work.jobs
+        {
             let before = self.state.sequence;
             let reply = self.commit(&request, &checked);
             let committed = self.state.sequence > before;
-            pending.push(Pending { request, reply, on_written, committed });
+            pending.push(Pending {
+                request,
+                reply,
+                on_written,
+                committed,
+            });
         }
         if let Err(error) = self.sync_if_due() {
             fail_all(&mut pending, &error);
@@ -121,14 +131,22 @@ impl Writer {
             return Ok(reply(plan, self.state.sequence));
         }
         let sequence = self.state.sequence + 1;
-        let rows: Vec<Row<'_>> =
-            plan.actions.iter().map(|action| action.row(request, checked)).collect::<Result<_>>()?;
+        let rows: Vec<Row<'_>> = plan
+            .actions
+            .iter()
+            .map(|action| action.row(request, checked))
+            .collect::<Result<_>>()?;
         let old_texts = self.old_texts(&rows)?;
         let appended = self.log.append(sequence, encode(&rows)?);
         self.unsynced = true;
         self.lost |= appended.is_err();
         let locations = appended?;
         self.state.files = self.log.files().clone();
+        if self.state.slots.is_empty() {
+            self.shared
+                .graph
+                .bound_length(&mut rows.iter().filter_map(Row::vector));
+        }
         let mut applier = Applier {
             state: &mut self.state,
             allocator: &mut self.allocator,
@@ -146,7 +164,11 @@ impl Writer {
     /// The texts that the batch ends, read before anything is written: apply must not fail.
     fn old_texts(&self, rows: &[Row<'_>]) -> Result<Vec<Option<String>>> {
         let old_text = |row: &Row<'_>| match row {
-            Row::Store { previous: Some(previous), .. } | Row::Delete { previous, .. }
+            Row::Store {
+                previous: Some(previous),
+                ..
+            }
+            | Row::Delete { previous, .. }
                 if self.state.statistics.is_some() =>
             {
                 self.state.read_text(previous.slot)
@@ -160,6 +182,7 @@ impl Writer {
         match update {
             IndexUpdate::Folded { count, entry } => {
                 Arc::make_mut(&mut self.state.tail).drain(..count);
+                self.state.taken += count as u64;
                 self.state.entry = entry;
             }
             IndexUpdate::Repaired { slots, entry } => {
@@ -206,7 +229,13 @@ impl Writer {
     }
 
     fn acknowledge(&self, pending: Vec<Pending>) {
-        for Pending { request, reply, on_written, .. } in pending {
+        for Pending {
+            request,
+            reply,
+            on_written,
+            ..
+        } in pending
+        {
             match reply {
                 Ok(reply) if self.must_wait(&request, &reply) => {
                     self.acknowledge_when_indexed(request, reply, on_written);
@@ -245,11 +274,14 @@ impl Writer {
     }
 
     fn sync_if_due(&mut self) -> Result<()> {
-        let due = self.lost || match self.durability {
-            Durability::Always => true,
-            Durability::Interval => self.synced.elapsed().as_millis() >= SYNC_INTERVAL_MS.into(),
-            Durability::Never => false,
-        };
+        let due = self.lost
+            || match self.durability {
+                Durability::Always => true,
+                Durability::Interval => {
+                    self.synced.elapsed().as_millis() >= SYNC_INTERVAL_MS.into()
+                }
+                Durability::Never => false,
+            };
         if due { self.sync() } else { Ok(()) }
     }
 
@@ -268,7 +300,13 @@ fn encode(rows: &[Row<'_>]) -> Result<Batch> {
     let mut encoder = BatchEncoder::with_capacity(rows.iter().map(encoded_bytes).sum());
     for row in rows {
         match row {
-            Row::Store { id, vector, text, metadata, .. } => {
+            Row::Store {
+                id,
+                vector,
+                text,
+                metadata,
+                ..
+            } => {
                 encoder.store(id, vector, metadata.bytes, *text)?;
             }
             Row::Attributes { id, metadata, .. } => encoder.attributes(id, metadata.bytes)?,
@@ -282,7 +320,13 @@ fn encode(rows: &[Row<'_>]) -> Result<Batch> {
 fn encoded_bytes(row: &Row<'_>) -> usize {
     const HEADER: usize = 48;
     match row {
-        Row::Store { id, vector, text, metadata, .. } => {
+        Row::Store {
+            id,
+            vector,
+            text,
+            metadata,
+            ..
+        } => {
             let text = text.map_or(0, str::len);
             HEADER + id.len() + vector.len() * 4 + metadata.bytes.len() + text
         }

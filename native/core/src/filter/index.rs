@@ -3,20 +3,17 @@
 use std::ops::Bound;
 
 use roaring::RoaringBitmap;
-use serde_json::Value;
 
 use super::condition::{Comparison, Condition, Filter};
 use super::ordered_map::{Entry, OrderedMap};
 use super::posting::{BLOCK, Posting, Union};
 use super::scalar::{self, Scalar};
-use crate::batch::Metadata;
-use crate::limits::FILTER_PATH_BYTES_MAX;
 use crate::record::Slot;
 
 /// For every path and value of metadata, the slots that have it.
 ///
-/// A clone costs one pointer for each [`BLOCK`] of slots and is an immutable view from then on.
-/// The first write after it to a part copies that part: nodes of at most 64 values, and the
+/// It is changed by [`FilterIndex::apply`]. A clone costs one pointer for each [`BLOCK`] of slots and is an immutable view from then on.
+/// The first write after it to a part copies that part: nodes of at most 32 values, and the
 /// bitmaps that are written to, each once however many rows are written before the next clone.
 /// Blocks know nothing of each other, so that a commit of new records copies no more in a large
 /// collection than in a small one. A value that no record has any more is removed at once, and
@@ -47,22 +44,6 @@ impl Entry for PathIndex {
 }
 
 impl FilterIndex {
-    /// Adds a record's metadata; the slot has none before.
-    pub fn insert(&mut self, slot: Slot, metadata: &Metadata) {
-        self.change(slot, metadata, None, Posting::insert);
-    }
-
-    /// Takes back exactly what `insert` did with the same slot and metadata.
-    pub fn remove(&mut self, slot: Slot, metadata: &Metadata) {
-        self.change(slot, metadata, None, Posting::remove);
-    }
-
-    /// Puts one metadata in another's place; fields that both have alike cost nothing.
-    pub fn replace(&mut self, slot: Slot, old: &Metadata, new: &Metadata) {
-        self.change(slot, old, Some(new), Posting::remove);
-        self.change(slot, new, Some(old), Posting::insert);
-    }
-
     /// The slots among `alive` whose metadata the filter holds for: exactly those for which
     /// [`Filter::matches`] is true.
     pub fn evaluate(&self, filter: &Filter, alive: &RoaringBitmap) -> RoaringBitmap {
@@ -107,99 +88,6 @@ impl FilterIndex {
             self.blocks.resize_with(number + 1, Block::default);
         }
         &mut self.blocks[number]
-    }
-
-    /// Inserts or removes a slot everywhere that metadata leads to, but not in fields that
-    /// `except` has alike.
-    fn change(
-        &mut self,
-        slot: Slot,
-        metadata: &Metadata,
-        except: Option<&Metadata>,
-        edit: fn(&mut Posting, Slot),
-    ) {
-        let block = self.block_mut(slot);
-        let walk = &mut Walk {
-            block,
-            slot,
-            edit,
-            path: String::new(),
-            key: Vec::new(),
-        };
-        for (key, value) in metadata {
-            if except.is_none_or(|except| except.get(key) != Some(value)) {
-                walk.member(key, value, false);
-            }
-        }
-    }
-}
-
-/// One walk over the metadata of one slot.
-struct Walk<'a> {
-    block: &'a mut Block,
-    slot: Slot,
-    edit: fn(&mut Posting, Slot),
-    /// Where the walk is.
-    path: String,
-    key: Vec<u8>,
-}
-
-impl Walk<'_> {
-    /// Visits a member of the object at the current path. Paths that no filter can name, because
-    /// of a dot in a key or of their length, are left out with all below them.
-    fn member(&mut self, key: &str, value: &Value, listed: bool) {
-        if key.contains('.') || self.path.len() + key.len() > FILTER_PATH_BYTES_MAX {
-            return;
-        }
-        let length = self.path.len();
-        self.path.push_str(key);
-        let listed = listed || value.is_array();
-        let Walk {
-            block,
-            slot,
-            edit,
-            path,
-            key,
-        } = self;
-        block.update(path.as_bytes(), |path| {
-            edit(&mut path.present, *slot);
-            if listed {
-                edit(&mut path.listed, *slot);
-            }
-            path.change(value, key, &mut |posting| edit(posting, *slot));
-        });
-        self.path.push('.');
-        self.objects(value, listed);
-        self.path.truncate(length);
-    }
-
-    /// Visits the objects that a value is or lists.
-    fn objects(&mut self, value: &Value, listed: bool) {
-        match value {
-            Value::Object(object) => {
-                for (key, value) in object {
-                    self.member(key, value, listed);
-                }
-            }
-            Value::Array(list) => {
-                for element in list {
-                    self.objects(element, listed);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-impl PathIndex {
-    fn change(&mut self, value: &Value, key: &mut Vec<u8>, edit: &mut impl FnMut(&mut Posting)) {
-        if let Value::Array(list) = value {
-            for element in list {
-                self.change(element, key, edit);
-            }
-        } else if scalar::write_value_key(value, key) {
-            self.values.update(key, edit);
-        }
     }
 }
 

@@ -22,6 +22,7 @@
 //! by their UTF-8 bytes; booleans and `null` have no order. `null` equals only `null`: a field
 //! that is missing is not `null`.
 
+mod changes;
 mod condition;
 mod index;
 mod matches;
@@ -33,5 +34,6 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use changes::FilterChanges;
 pub use condition::Filter;
 pub use index::FilterIndex;

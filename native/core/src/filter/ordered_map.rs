@@ -19,9 +19,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 /// Most entries of a leaf and children of an inner node.
-const ENTRIES_MAX: usize = 64;
+const ENTRIES_MAX: usize = 32;
 /// Bytes of keys above which a node of at least four entries is split all the same.
 const KEY_BYTES_MAX: usize = 4096;
+/// Entries for which a copied node has room: a node is copied to be written to.
+const SPARE_ENTRIES: usize = 4;
 /// Entries that a split for bytes needs, so that both halves of an inner node keep a key.
 const SPLIT_ENTRIES_MIN: usize = 4;
 
@@ -43,7 +45,7 @@ impl<V> Default for OrderedMap<V> {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Node<V> {
     Leaf {
         keys: Keys,
@@ -127,6 +129,28 @@ impl<V: Entry> OrderedMap<V> {
             .as_ref()
             .map_or(0, |root| root.memory_bytes(of_value))
     }
+}
+
+impl<V: Clone> Clone for Node<V> {
+    fn clone(&self) -> Self {
+        match self {
+            Node::Leaf { keys, values } => Node::Leaf {
+                keys: keys.clone(),
+                values: with_spare(values, SPARE_ENTRIES),
+            },
+            Node::Inner { keys, children } => Node::Inner {
+                keys: keys.clone(),
+                children: with_spare(children, SPARE_ENTRIES),
+            },
+        }
+    }
+}
+
+/// A copy with room for more.
+pub(super) fn with_spare<T: Clone>(list: &[T], spare: usize) -> Vec<T> {
+    let mut copy = Vec::with_capacity(list.len() + spare);
+    copy.extend_from_slice(list);
+    copy
 }
 
 impl<V: Entry> Node<V> {
@@ -291,11 +315,21 @@ fn shortest_between(left: &[u8], right: &[u8]) -> Vec<u8> {
 }
 
 /// Ascending keys, end to end.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Keys {
     bytes: Vec<u8>,
     /// Where each key ends; it starts where the one before it ends.
     ends: Vec<u32>,
+}
+
+impl Clone for Keys {
+    fn clone(&self) -> Self {
+        let average = self.bytes.len() / self.len().max(1);
+        Keys {
+            bytes: with_spare(&self.bytes, SPARE_ENTRIES * average),
+            ends: with_spare(&self.ends, SPARE_ENTRIES),
+        }
+    }
 }
 
 impl Keys {
@@ -360,7 +394,10 @@ impl Keys {
 
     fn insert(&mut self, place: usize, key: &[u8]) {
         let start = self.start(place);
-        self.bytes.splice(start..start, key.iter().copied());
+        let length = self.bytes.len();
+        self.bytes.resize(length + key.len(), 0);
+        self.bytes.copy_within(start..length, start + key.len());
+        self.bytes[start..start + key.len()].copy_from_slice(key);
         self.ends.insert(place, start as u32);
         for end in &mut self.ends[place..] {
             *end += key.len() as u32;

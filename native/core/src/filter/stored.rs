@@ -5,23 +5,24 @@
 //! block    number u16, count of paths u32 (not 0), paths
 //! path     length u16, UTF-8, posting (present), posting (listed), count of values u32, values
 //! value    bytes shared with the key before u8, length of the rest u8, rest, posting
-//! posting  count u8 (0 to 7), low bits of slots u16 each; or 255, length u32, portable Roaring
+//! posting  count u16 (0 to 256), low bits of slots u16 each; or 65535, length u32, Roaring
 //! ```
 //!
-//! Blocks, paths, keys of values and slots ascend. Equal indexes have equal bytes.
+//! Bitmaps have the portable Roaring format, and full slots. Blocks, paths, keys of values and slots ascend. Equal indexes have equal bytes.
 
 use roaring::RoaringBitmap;
 
 use super::index::{Block, FilterIndex, PathIndex};
 use super::ordered_map::Entry;
-use super::posting::{self, BLOCK, FEW, Posting};
+use super::posting::{self, BLOCK, Content, LIST, Posting};
 use super::scalar::is_key;
 use crate::error::{Error, Result};
 use crate::limits::{FILTER_PATH_BYTES_MAX, RECORDS_MAX};
 use crate::record::Slot;
 
 const VERSION: u8 = 1;
-const BITMAP: u8 = u8::MAX;
+/// In place of a posting's count.
+const BITMAP: u16 = u16::MAX;
 
 impl FilterIndex {
     /// Appends the index, as [`FilterIndex::decode`] reads it.
@@ -186,15 +187,13 @@ fn set_count(out: &mut [u8], place: usize, count: u32) {
 }
 
 fn encode_posting(posting: &Posting, out: &mut Vec<u8>) {
-    match posting {
-        Posting::Few { count, .. } => {
-            out.push(*count);
-            for low in posting.lows() {
-                out.extend_from_slice(&low.to_le_bytes());
-            }
+    match posting.content() {
+        Content::Lows(lows) => {
+            out.extend_from_slice(&(lows.len() as u16).to_le_bytes());
+            out.extend(lows.iter().flat_map(|low| low.to_le_bytes()));
         }
-        Posting::Many(bitmap) => {
-            out.push(BITMAP);
+        Content::Bitmap(bitmap) => {
+            out.extend_from_slice(&BITMAP.to_le_bytes());
             let length = reserve_count(out);
             // Writing to a vector cannot fail.
             let _ = bitmap.serialize_into(&mut *out);
@@ -243,32 +242,29 @@ impl<'a> Reader<'a> {
     }
 
     fn posting(&mut self) -> Result<Posting> {
-        let count = self.u8()?;
+        let count = self.u16()?;
         if count == BITMAP {
             let length = self.u32()? as usize;
             return bitmap(self.take(length)?, self.base).map(Posting::from_bitmap);
         }
-        if usize::from(count) > FEW {
+        if usize::from(count) > LIST {
             return Err(corrupted(format_args!(
                 "a posting of {count} slots is not a bitmap"
             )));
         }
-        let mut lows = [0; FEW];
-        let lows = &mut lows[..usize::from(count)];
-        for low in &mut *lows {
-            *low = self.u16()?;
-        }
+        let (pairs, _) = self.take(usize::from(count) * 2)?.as_chunks();
+        let lows: Vec<u16> = pairs.iter().copied().map(u16::from_le_bytes).collect();
         if !lows.is_sorted_by(|one, next| one < next) {
             return Err(corrupted("slots do not ascend"));
         }
-        Ok(Posting::few(lows))
+        Ok(Posting::from_lows(lows))
     }
 }
 
 fn bitmap(bytes: &[u8], base: Slot) -> Result<RoaringBitmap> {
     let bitmap = RoaringBitmap::deserialize_from(bytes).map_err(corrupted)?;
     let inside = |slot: Option<Slot>| slot.is_some_and(|slot| posting::base(slot) == base);
-    if bitmap.len() <= FEW as u64 || !inside(bitmap.min()) || !inside(bitmap.max()) {
+    if bitmap.len() <= LIST as u64 || !inside(bitmap.min()) || !inside(bitmap.max()) {
         return Err(corrupted("a bitmap is too small or not of its block"));
     }
     // The format has fields that its reader skips, and several forms of one set.

@@ -157,10 +157,12 @@ impl Builder {
         let forward = self.choose_neighbors(slots, &visits, &found);
         let mut edges = Vec::new();
         let mut touched = slots.to_vec();
+        let mut unsure = Vec::new();
         for chunk in forward {
             counters.forward_evaluations += chunk.evaluations;
             edges.extend(chunk.edges);
             touched.extend(chunk.dropped);
+            unsure.extend(chunk.equal);
         }
         clock.lap(&mut counters.forward_milliseconds);
 
@@ -168,9 +170,10 @@ impl Builder {
         counters.reverse_evaluations += reverse.evaluations;
         counters.reverse_prunes += reverse.prunes;
         touched.extend(reverse.dropped);
+        unsure.extend(reverse.parted);
         clock.lap(&mut counters.reverse_milliseconds);
 
-        counters.orphans += self.adopt_orphans(touched);
+        counters.orphans += self.adopt_orphans(touched, unsure);
         clock.lap(&mut counters.orphan_milliseconds);
     }
 

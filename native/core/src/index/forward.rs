@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::builder::Builder;
-use super::candidate::{self, candidate};
+use super::candidate::{self, Candidate, candidate};
 use super::fold::{ROWS_PER_PIECE, Visits};
 use super::leaf::Found;
 use super::prune;
@@ -18,6 +18,8 @@ pub(super) struct Forward {
     pub edges: Vec<Edge>,
     /// Rows that lost a link to them.
     pub dropped: Vec<Slot>,
+    /// Rows that have equals: a link that leads to one may come from where no other way leads.
+    pub equal: Vec<Slot>,
     pub evaluations: usize,
 }
 
@@ -99,6 +101,9 @@ impl Builder {
         forward.evaluations += slots.len()
             + prune::select_neighbors(graph, query.bias, candidates, limit, kept, prune);
 
+        let equal = |other: &Candidate| !prune::is_distinct(query.bias, other.distance);
+        let has_equals = prune.dropped.iter().any(equal);
+        forward.equal.extend(has_equals.then_some(slot));
         forward.dropped.extend(graph.links().list(slot));
         self.count_dropped(graph.links().list(slot));
         slots.clear();

@@ -1,6 +1,7 @@
 //! A leaf: the rows near one leader as 1-bit codes, scanned by each row that joins.
 
 use super::candidate;
+use super::codes;
 use super::graph::Graph;
 use super::leaders::LeaderNumber;
 use super::survivors::Threshold;
@@ -191,6 +192,42 @@ impl Leaf {
             }
         }
         found
+    }
+
+    /// Adds about `target` members near a row to `slots`; all of them where signs are not used.
+    pub fn near(
+        &self,
+        graph: &Graph,
+        leader: &CodeQuery,
+        row: &CodeQuery,
+        target: usize,
+        buffers: &mut LeafBuffers,
+        slots: &mut Vec<Slot>,
+    ) {
+        let count = self.panels.words_per_member();
+        if count == 0 || self.slots.len() <= 2 * target {
+            slots.extend(&self.slots);
+            return;
+        }
+        let LeafBuffers {
+            words,
+            scores,
+            masks,
+            places,
+            ..
+        } = buffers;
+        words.resize(count, 0);
+        signs(graph, row, leader, words);
+        let norm = (2.0 * codes::distance(graph.kernels(), row, leader).max(0.0)).sqrt();
+        let query = PanelQuery { words, norm };
+        let [sum, ..] = graph.kernels().panel_scores(&self.panels, &[query], scores);
+        let mut threshold = Threshold::new(1.0);
+        threshold.select(graph.kernels(), &scores[0], sum, target, 0, masks, places);
+        slots.extend(
+            places
+                .iter()
+                .filter_map(|&place| self.slots.get(place as usize)),
+        );
     }
 
     /// Scores up to four rows with all members by their signs.

@@ -84,6 +84,14 @@ impl LinkRows {
         links.get(..count).unwrap_or(links)
     }
 
+    /// Begins to load a list that will soon be read: the loads are issued, nothing waits for them.
+    #[inline]
+    pub fn touch(&self, slot: Slot) {
+        for line in self.row(slot).chunks(LINE_WORDS) {
+            std::hint::black_box(line.first().map(|word| word.load(Relaxed)));
+        }
+    }
+
     /// Replaces a list; links beyond the capacity are dropped.
     pub fn write(&self, slot: Slot, list: &[Slot]) {
         let (chunk, row) = locate(slot);

@@ -8,10 +8,14 @@ use crate::record::Slot;
 const WIDTHS: [usize; 4] = [16, 64, 256, 1024];
 
 impl Builder {
-    /// Links every row of the graph among `touched` that no link leads to from a near row that a
-    /// search does reach; returns how many there were.
-    pub(super) fn adopt_orphans(&mut self, mut touched: Vec<Slot>) -> usize {
-        touched.retain(|&slot| self.in_degree(slot) == 0 && self.contains(slot));
+    /// Links every row of the graph among `touched` that no link leads to, and every one of
+    /// `unsure`, from a near row that a search does reach; returns how many there were.
+    pub(super) fn adopt_orphans(&mut self, mut touched: Vec<Slot>, unsure: Vec<Slot>) -> usize {
+        // The first row had no other to be linked from when it came.
+        touched.extend(self.leaders.slots().first());
+        touched.retain(|&slot| self.in_degree(slot) == 0);
+        touched.extend(unsure);
+        touched.retain(|&slot| self.contains(slot));
         touched.sort_unstable();
         touched.dedup();
         if touched.is_empty() || self.live < 2 {
@@ -39,6 +43,9 @@ impl Builder {
                 search::search(&self.graph, &self.entry, &query, width, &selection, scratch);
             let with_room = |&slot: &Slot| links.count(slot) < links.capacity();
             let near = || found.iter().map(|candidate| candidate.slot);
+            if near().any(|parent| links.list(parent).any(|link| link == orphan)) {
+                return true;
+            }
             if let Some(parent) = near().find(with_room) {
                 links.append(parent, std::iter::once(orphan));
                 self.count_added(std::iter::once(orphan));

@@ -9,8 +9,10 @@ use crate::record::Slot;
 /// factor: longer edges in new directions are worth more than further ones in the same.
 /// Source: S. J. Subramanya et al., DiskANN, NeurIPS 2019, section 2.3 (RobustPrune).
 const ALPHA: f32 = 1.1;
-/// Distances below this share of the rows' own scale are rounding. Rows closer than that count
-/// as equal, and a row keeps one link to its equals: more of them would lead nowhere else.
+/// Distances up to this share of the row's own scale are rounding: such rows are equals. Equals
+/// are never chosen. They lead nowhere that the row does not lead to itself, and rows that
+/// choose each other would satisfy the rule that a link leads to every row while no way leads to
+/// them from outside. What links equals is the adoption of orphans alone, a tree.
 const ROUNDING: f32 = 4e-6;
 
 /// What the choice needs beside the graph; kept by a thread for its next row.
@@ -22,6 +24,11 @@ pub(super) struct PruneBuffers {
     distances: Vec<f32>,
     /// Candidates that were not kept, in no particular order.
     pub dropped: Vec<Candidate>,
+}
+
+/// Whether a row at this distance is no equal of a row with this bias.
+pub(super) fn is_distinct(row_bias: f32, distance: f32) -> bool {
+    distance > (ROUNDING * row_bias).max(f32::MIN_POSITIVE)
 }
 
 /// Writes to `kept` at most `limit` of the candidates, nearest first, by the rule of [`ALPHA`];
@@ -46,12 +53,18 @@ pub(super) fn select_neighbors(
         dropped,
     } = buffers;
     let query = query.get_or_insert_with(|| graph.empty_query());
-    let floor = (ROUNDING * row_bias).max(f32::MIN_POSITIVE);
     let mut evaluations = 0;
     kept.clear();
     dropped.clear();
     open.clear();
-    open.extend(candidates);
+    for candidate in candidates {
+        let list = if is_distinct(row_bias, candidate.distance) {
+            &mut *open
+        } else {
+            &mut *dropped
+        };
+        list.push(candidate);
+    }
     while let Some(&nearest) = open.first() {
         if kept.len() == limit {
             break;
@@ -69,7 +82,7 @@ pub(super) fn select_neighbors(
         let mut between = distances.iter();
         open.retain(|candidate| {
             let between = between.next().copied().unwrap_or(f32::MAX);
-            let hidden = ALPHA * between < candidate.distance.max(floor);
+            let hidden = ALPHA * between < candidate.distance;
             if hidden {
                 dropped.push(*candidate);
             }

@@ -64,7 +64,8 @@ impl Builder {
         }
         counters.removed = dead.len();
         self.live -= dead.len();
-        let mut touched = self.bequeath(&dead, &mut counters);
+        let mut unsure = Vec::new();
+        let mut touched = self.bequeath(&dead, &mut unsure, &mut counters);
         touched.extend(self.clear(&dead));
         counters.leaders_removed = self.replace_leaders();
         self.renew_entry();
@@ -82,14 +83,19 @@ impl Builder {
             counters.orphans += linked.orphans;
             counters.evaluations += linked.forward_evaluations + linked.reverse_evaluations;
         }
-        counters.orphans += self.adopt_orphans(touched);
+        counters.orphans += self.adopt_orphans(touched, unsure);
         counters.milliseconds = start.elapsed().as_secs_f64() * 1e3;
         counters
     }
 
     /// Gives the rows that link to dead ones other links; returns them and the rows that lost a
     /// link to them.
-    fn bequeath(&self, dead: &[Slot], counters: &mut RepairCounters) -> Vec<Slot> {
+    fn bequeath(
+        &self,
+        dead: &[Slot],
+        unsure: &mut Vec<Slot>,
+        counters: &mut RepairCounters,
+    ) -> Vec<Slot> {
         let mut bits = vec![0u64; self.assignments.len().div_ceil(64)];
         for &slot in dead {
             bits[slot as usize / 64] |= 1 << (slot % 64);
@@ -125,6 +131,7 @@ impl Builder {
             self.count_dropped(piece.dropped.iter().copied());
             counters.evaluations += piece.evaluations;
             touched.extend(piece.dropped);
+            unsure.extend(piece.parted);
         }
         touched.extend(affected);
         touched

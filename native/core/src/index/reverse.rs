@@ -30,6 +30,8 @@ pub(super) struct Edge {
 pub(super) struct Reverse {
     pub added: Vec<Slot>,
     pub dropped: Vec<Slot>,
+    /// Rows that lost the link from an equal one, which may have been the only way to them.
+    pub parted: Vec<Slot>,
     pub evaluations: usize,
     pub prunes: usize,
 }
@@ -60,6 +62,7 @@ impl Builder {
         let mut all = Reverse::default();
         for piece in pieces {
             all.dropped.extend(piece.dropped);
+            all.parted.extend(piece.parted);
             all.evaluations += piece.evaluations;
             all.prunes += piece.prunes;
         }
@@ -96,7 +99,7 @@ impl Builder {
     /// Chooses among the links of a row (in `workspace.slots`) and new candidates (in
     /// `workspace.keys`), for which there is no room.
     ///
-    /// A link that is the only one to its target stays, as long as a part of the room beyond
+    /// A link to an equal row and one that is the only one to its target stay, as long as a part of the room beyond
     /// the chosen neighbors lasts.
     pub(super) fn choose_again(
         &self,
@@ -128,9 +131,10 @@ impl Builder {
             prune::select_neighbors(graph, query.bias, candidates, limit, kept, prune);
 
         let is_old = |other: &Candidate| slots.contains(&other.slot);
+        let is_equal = |distance: f32| !prune::is_distinct(query.bias, distance);
         let only = prune.dropped.iter().filter(|other| is_old(other));
         let mut only: Vec<u64> = only
-            .filter(|other| self.in_degree(other.slot) == 1)
+            .filter(|other| is_equal(other.distance) || self.in_degree(other.slot) == 1)
             .map(|other| candidate::key(other.distance, other.slot))
             .collect();
         let room = (graph.links().capacity() - limit) / 2;
@@ -138,9 +142,12 @@ impl Builder {
         kept.extend(only.into_iter().map(candidate));
 
         let is_kept = |slot: Slot| kept.iter().any(|neighbor| neighbor.slot == slot);
-        reverse
-            .dropped
-            .extend(slots.iter().copied().filter(|&slot| !is_kept(slot)));
+        for (&slot, &distance) in slots.iter().zip(&*distances) {
+            if !is_kept(slot) {
+                reverse.dropped.push(slot);
+                reverse.parted.extend(is_equal(distance).then_some(slot));
+            }
+        }
         let new = kept.iter().filter(|neighbor| !is_old(neighbor));
         reverse.added.extend(new.map(|neighbor| neighbor.slot));
         slots.clear();

@@ -1,5 +1,7 @@
 //! Best-first search through the links.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::candidate::{Beam, Candidate};
 use super::entry::Entry;
 use super::graph::Graph;
@@ -99,6 +101,13 @@ pub fn search<'a>(
             Some(allowed) => gather_two_hops(graph, slot, allowed, scratch),
             None => gather(graph, slot, scratch),
         }
+        scratch
+            .slots
+            .iter()
+            .for_each(|&slot| graph.codes().prefetch(slot));
+        if let Some(next) = scratch.beam.peek() {
+            graph.links().touch(next);
+        }
         offer(graph, query, scratch);
     }
     scratch.visited.clear();
@@ -137,15 +146,23 @@ fn offer(graph: &Graph, query: &CodeQuery, scratch: &mut Scratch) {
 }
 
 /// The neighbors of a row that were not met before.
+///
+/// Whether a neighbor is new cannot be predicted, so there is no branch on it: each is written,
+/// and the place for the next moves on only behind a new one.
 #[inline]
 fn gather(graph: &Graph, slot: Slot, scratch: &mut Scratch) {
-    scratch.slots.clear();
-    for link in graph.links().list(slot) {
-        if scratch.visited.insert(link) {
-            graph.codes().prefetch(link);
-            scratch.slots.push(link);
+    let Scratch { visited, slots, .. } = scratch;
+    let row = graph.links().row(slot);
+    slots.resize(row.len(), 0);
+    let mut new = 0;
+    for word in row {
+        let link = word.load(Relaxed);
+        if let Some(place) = slots.get_mut(new) {
+            *place = link;
         }
+        new += usize::from(visited.insert(link));
     }
+    slots.truncate(new);
 }
 
 /// The allowed rows at one link's distance, and through rows that are not allowed at two, until
@@ -158,7 +175,6 @@ fn gather_two_hops(graph: &Graph, slot: Slot, allowed: &[u64], scratch: &mut Scr
     let mut meet = |link: Slot, slots: &mut Vec<Slot>| {
         let is_allowed = contains(allowed, link);
         if is_allowed && visited.insert(link) {
-            graph.codes().prefetch(link);
             slots.push(link);
         }
         is_allowed

@@ -11,7 +11,10 @@ use crate::kernels::{Kernels, ScoreSum};
 pub(super) struct Threshold(f32);
 
 /// Most passes over the scores.
-const PASSES: usize = 8;
+const PASSES: usize = 12;
+/// Passes after which the right threshold, once known from both sides, is halved in on: where
+/// scores fall off otherwise than expected, guesses close in from one side only.
+const GUESSES: usize = 4;
 /// Near two deviations the share of scores above `z` falls about as `exp(-1.9 z)`.
 const TAIL_SLOPE: f32 = 1.9;
 /// No threshold is outside of this, whatever the scores are.
@@ -26,6 +29,11 @@ impl Default for Threshold {
 }
 
 impl Threshold {
+    /// A threshold at some deviations above the mean, to begin with.
+    pub fn new(deviations: f32) -> Self {
+        Threshold(deviations)
+    }
+
     /// The threshold as bits, to be saved.
     pub fn to_bits(self) -> u32 {
         self.0.to_bits()
@@ -42,6 +50,10 @@ impl Threshold {
     ///
     /// Where more reach the threshold, as among equal rows, those near `start` are taken, so
     /// that equal rows choose different ones and not all the same.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "two of them are buffers that are used again"
+    )]
     pub fn select(
         &mut self,
         kernels: Kernels,
@@ -101,6 +113,7 @@ impl Threshold {
             }
             let guess = self.0 + ((found as f32 + 0.5) / target as f32).ln() / TAIL_SLOPE;
             let next = match (low > f32::MIN, high < f32::MAX) {
+                (true, true) if pass >= GUESSES => 0.5 * (low + high),
                 _ if guess > low && guess < high => guess,
                 (true, true) => 0.5 * (low + high),
                 (true, false) => low + STEP,

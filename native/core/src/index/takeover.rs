@@ -20,6 +20,10 @@ pub(super) const ROWS_PER_LEADER: u64 = 60;
 /// Leaves around a new leader whose members it may take over.
 const NEIGHBORHOOD: usize = 12;
 
+/// Members of each of those leaves whose int8 distance to the new leader is computed: those
+/// that are likely the nearest. About twenty move.
+const LIKELY_MEMBERS: usize = 128;
+
 /// What the arrival of leaders took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Arrival {
@@ -88,26 +92,25 @@ impl Builder {
         );
         let Workspace {
             queries,
+            leaf: buffers,
             visited,
             slots,
             distances,
             ..
         } = workspace;
-        slots.clear();
-        for leaf in near
-            .iter()
-            .filter_map(|&leader| self.leaves.get(leader as usize))
-        {
-            slots.extend(
-                leaf.slots()
-                    .iter()
-                    .filter(|&&member| visited.insert(member)),
-            );
-        }
-        visited.clear();
-        evaluations += slots.len();
         let query = &mut queries[0];
         self.graph.row_query(slot, query);
+        slots.clear();
+        for &leader in &near {
+            let Some(leaf) = self.leaves.get(leader as usize) else {
+                continue;
+            };
+            let leader = self.leaders.code(leader);
+            leaf.near(&self.graph, &leader, query, LIKELY_MEMBERS, buffers, slots);
+        }
+        slots.retain(|&member| visited.insert(member));
+        visited.clear();
+        evaluations += slots.len();
         self.graph.distances(query, slots, distances);
         let wanted = slots
             .iter()

@@ -13,6 +13,7 @@ use crate::record::Slot;
 #[derive(Debug, Default)]
 pub(super) struct Visited {
     bits: Vec<u64>,
+    /// Places of the words that are not zero.
     touched: Vec<u32>,
 }
 
@@ -22,7 +23,7 @@ impl Visited {
     pub fn insert(&mut self, slot: Slot) -> bool {
         let place = slot as usize / 64;
         if place >= self.bits.len() {
-            self.bits.resize(place + 1 + place / 2, 0);
+            self.grow(place);
         }
         let Some(word) = self.bits.get_mut(place) else {
             return false;
@@ -34,6 +35,11 @@ impl Visited {
         let new = *word & bit == 0;
         *word |= bit;
         new
+    }
+
+    #[cold]
+    fn grow(&mut self, place: usize) {
+        self.bits.resize(place + 1 + place / 2, 0);
     }
 
     /// Empties the set in time proportional to what is in it.
@@ -62,7 +68,7 @@ pub(super) struct Workspace {
 
 /// The workspaces of all threads; what is in one never shows in a result.
 #[derive(Debug, Default)]
-pub(super) struct Workspaces(Mutex<Vec<Box<Workspace>>>);
+pub(super) struct Workspaces(Mutex<Vec<Workspace>>);
 
 impl Workspaces {
     /// Runs a piece of work in a workspace of its own.

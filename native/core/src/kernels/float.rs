@@ -6,7 +6,9 @@
 //! the tests and of the benchmark: its last bits depend on the processor, and with AVX2 it takes
 //! about twice the time, because each addition to its one vector of sums waits for the last.
 
-use super::{InstructionSet, Kernels, scalar};
+#[cfg(target_arch = "x86_64")]
+use super::InstructionSet;
+use super::{Kernels, scalar};
 
 /// Independent sums: enough to hide the latency of an addition in registers of 256 bits.
 const LANES: usize = 32;

@@ -163,6 +163,16 @@ impl LogFile {
     }
 
     /// The sealed file as bytes; `None` while it is being written.
+    /// Its length in bytes as it is now.
+    pub fn length(&self) -> u32 {
+        self.sealed_bytes().unwrap_or_else(|| {
+            let blocks = self.blocks.read().unwrap_or_else(PoisonError::into_inner);
+            blocks
+                .last()
+                .map_or(0, |block| (block.offset + block.bytes.len()) as u32)
+        })
+    }
+
     pub(super) fn bytes(&self) -> Option<&Arc<dyn Bytes>> {
         self.sealed.get().map(|sealed| &sealed.bytes)
     }
@@ -288,6 +298,23 @@ impl LogFiles {
     /// All files by number.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<LogFile>> {
         self.files.values()
+    }
+
+    /// Bytes of all files on the disk.
+    pub fn bytes(&self) -> u64 {
+        self.iter().map(|file| u64::from(file.length())).sum()
+    }
+
+    /// Bytes of log files behind a position.
+    pub fn bytes_after(&self, position: Position) -> u64 {
+        let replayed =
+            |file: &&Arc<LogFile>| file.kind == FileKind::Log && file.number >= position.file;
+        let bytes: u64 = self
+            .iter()
+            .filter(replayed)
+            .map(|file| u64::from(file.length()))
+            .sum();
+        bytes.saturating_sub(position.offset.into())
     }
 
     /// Memory that all files take.

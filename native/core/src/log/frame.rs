@@ -19,8 +19,8 @@
 //! frames and vectors are aligned and vectors are finite, nothing that a caller stores in a vector,
 //! id, metadata or text can look like the beginning of a frame.
 //!
-//! The payload is sections: tag (1 byte), zeros (3), length (4), the section's bytes, and zeros up to
-//! a multiple of 8.
+//! The payload is sections: tag (1 byte), zeros (3), length (4), the section's bytes, and zeros up
+//! to a multiple of 8.
 
 use super::Location;
 use super::bytes::{is_zero, padded, size, u32_at, u64_at};

@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::Sequence;
 
 /// Size at which a log file is sealed, in bytes; a frame is never split, so a file may be larger.
-pub const LOG_FILE_BYTES: u32 = 32 * 1024 * 1024;
+pub const LOG_FILE_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Where a row stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -367,13 +367,13 @@ impl<V: FnMut(&CommittedBatch<'_>) -> Result<()>> Replay<V> {
     ) -> Result<(), Stop> {
         let sequence = header.sequence;
         let follows = if self.started {
-            sequence == self.sequence + 1
+            sequence == self.sequence.saturating_add(1)
         } else {
-            (1..=self.sequence + 1).contains(&sequence)
+            (1..=self.sequence.saturating_add(1)).contains(&sequence)
         };
         if !follows {
             return Err(Stop::Sequence {
-                expected: self.sequence + 1,
+                expected: self.sequence.saturating_add(1),
                 actual: sequence,
             });
         }

@@ -139,7 +139,7 @@ impl LogWriter {
         batch: Batch,
     ) -> Result<Vec<Location>> {
         self.refuse_if_poisoned()?;
-        let expected = self.end.sequence + 1;
+        let expected = self.end.sequence.saturating_add(1);
         if sequence != expected {
             return Err(Error::internal(format!(
                 "the next batch has sequence {expected}, not {sequence}"

@@ -50,7 +50,11 @@ impl Catalog {
     pub fn open(storage: &dyn Storage) -> Result<Self> {
         storage.create_directory(COLLECTIONS)?;
         if !storage.list("")?.iter().any(|name| name == CATALOG_FILE) {
-            let catalog = Catalog { format: FORMAT, next: 1, collections: BTreeMap::new() };
+            let catalog = Catalog {
+                format: FORMAT,
+                next: 1,
+                collections: BTreeMap::new(),
+            };
             catalog.write(storage)?;
             return Ok(catalog);
         }
@@ -58,7 +62,10 @@ impl Catalog {
         let catalog: Catalog = serde_json::from_slice(&bytes)
             .map_err(|error| Error::corrupted(CATALOG_FILE, error))?;
         if catalog.format != FORMAT {
-            let message = format!("the store's format is {}, this version reads {FORMAT}", catalog.format);
+            let message = format!(
+                "the store's format is {}, this version reads {FORMAT}",
+                catalog.format
+            );
             return Err(Error::new(ErrorCode::Unsupported, message));
         }
         catalog.remove_leftovers(storage)?;
@@ -71,26 +78,39 @@ impl Catalog {
     /// `COLLECTION_NOT_FOUND`.
     pub fn get(&self, name: &str) -> Result<&Entry> {
         self.collections.get(name).ok_or_else(|| {
-            Error::new(ErrorCode::CollectionNotFound, format!("no collection is named {name:?}"))
-                .with("collection", name)
+            Error::new(
+                ErrorCode::CollectionNotFound,
+                format!("no collection is named {name:?}"),
+            )
+            .with("collection", name)
         })
     }
 
     /// All collections by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
-        self.collections.iter().map(|(name, entry)| (name.as_str(), entry))
+        self.collections
+            .iter()
+            .map(|(name, entry)| (name.as_str(), entry))
     }
 
     /// Adds a collection, durably.
     ///
     /// # Errors
     /// `COLLECTION_EXISTS`; otherwise what the storage reports, and nothing is changed.
-    pub fn create(&mut self, storage: &dyn Storage, name: &str, config: CollectionConfig) -> Result<()> {
+    pub fn create(
+        &mut self,
+        storage: &dyn Storage,
+        name: &str,
+        config: CollectionConfig,
+    ) -> Result<()> {
         if self.collections.contains_key(name) {
             let message = format!("a collection named {name:?} exists");
             return Err(Error::new(ErrorCode::CollectionExists, message).with("collection", name));
         }
-        let entry = Entry { number: self.next, config };
+        let entry = Entry {
+            number: self.next,
+            config,
+        };
         storage.create_directory(&entry.directory())?;
         storage.sync_directory(COLLECTIONS)?;
         let mut changed = self.clone();
@@ -127,7 +147,11 @@ impl Catalog {
     fn remove_leftovers(&self, storage: &dyn Storage) -> Result<()> {
         for name in storage.list(COLLECTIONS)? {
             let directory = format!("{COLLECTIONS}/{name}");
-            if !self.collections.values().any(|entry| entry.directory() == directory) {
+            if !self
+                .collections
+                .values()
+                .any(|entry| entry.directory() == directory)
+            {
                 storage.remove_directory(&directory)?;
             }
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::order::Ticket;
 use super::responder::Responder;
+use super::running::Guard;
 use super::unembedded::Waiting;
 use super::{Inner, embedding, reads};
 use crate::batch::{self, Checked, SearchRequest, WriteReply, WriteRequest};
@@ -20,6 +21,7 @@ pub struct Call {
     /// Set for verbs that may write.
     ticket: Option<Ticket>,
     began: Instant,
+    _running: Guard,
 }
 
 /// Takes a request over from the caller's thread.
@@ -37,14 +39,15 @@ pub fn call(
         responder: Some(responder),
         ticket: writes.then(|| inner.order.ticket()),
         began: Instant::now(),
+        _running: inner.running.begin(),
     };
     let (verb, format) = (verb.to_owned(), format.to_owned());
     inner.pools.foreground().spawn(move || {
         // A panic unwinds through the call, whose drop answers the caller and returns the
         // ticket; nothing else is held here.
         let _ = catch_unwind(AssertUnwindSafe(move || {
-            let result = codec::decode(&verb, &format, &header, block)
-                .and_then(|request| call.run(request));
+            let result =
+                codec::decode(&verb, &format, &header, block).and_then(|request| call.run(request));
             call.finish(result);
         }));
     });
@@ -55,13 +58,15 @@ impl Call {
     fn run(&mut self, request: Request) -> Result<Option<Vec<u8>>> {
         let inner = Arc::clone(&self.inner);
         match request {
-            Request::Write { collection, request } => {
-                self.write(&inner.collection(&collection)?, request)
-            }
-            Request::Search { collection, request } => {
-                self.search(&inner.collection(&collection)?, request)
-            }
-            Request::Resume(resume) => self.resume(resume),
+            Request::Write {
+                collection,
+                request,
+            } => self.write(&inner.collection(&collection)?, request),
+            Request::Search {
+                collection,
+                request,
+            } => self.search(&inner.collection(&collection)?, request),
+            Request::Resume(resume) => self.resume(&resume),
             Request::Indexed { collection } => {
                 self.indexed(&*inner.collection(&collection)?);
                 Ok(None)
@@ -79,7 +84,9 @@ impl Call {
             Ok(None) => return,
             reply => reply,
         };
-        let Some(responder) = self.responder.take() else { return };
+        let Some(responder) = self.responder.take() else {
+            return;
+        };
         match reply {
             Ok(bytes) => responder.send(bytes.unwrap_or_default()),
             Err(error) => responder.refuse(&error),
@@ -93,7 +100,9 @@ impl Call {
     ) -> Result<Option<Vec<u8>>> {
         if request.options.idempotency_key.is_some() {
             let message = "idempotency_key is not offered yet";
-            return Err(Error::new(ErrorCode::Unsupported, message).with("field", "idempotency_key"));
+            return Err(
+                Error::new(ErrorCode::Unsupported, message).with("field", "idempotency_key")
+            );
         }
         let shape = collection.config().shape();
         let mut checked = batch::check(&request, &shape)?;
@@ -102,7 +111,7 @@ impl Call {
                 let waiting = Waiting::Write(Arc::clone(collection), request, checked);
                 return Ok(Some(self.inner.unembedded.keep(waiting, embedding::ask)));
             };
-            checked.embed(&mut request.vectors, &rows, &shape)?;
+            checked.embed(&mut request.vectors, &rows?, &shape)?;
         }
         self.submit(collection, request, checked);
         Ok(None)
@@ -115,14 +124,21 @@ impl Call {
             let Some(responder) = responder else { return };
             match reply {
                 Ok(reply) => {
-                    responder.reply(|out| codec::write_reply(&request, &reply, began.elapsed(), out));
+                    responder
+                        .reply(|out| codec::write_reply(&request, &reply, began.elapsed(), out));
                 }
                 Err(error) => responder.refuse(&error),
             }
         };
-        let job = WriteJob { request, checked, on_written: Box::new(on_written) };
+        let job = WriteJob {
+            request,
+            checked,
+            on_written: Box::new(on_written),
+        };
         if let Some(ticket) = self.ticket.take() {
-            self.inner.order.submit(ticket, Some((Arc::clone(collection), job)));
+            self.inner
+                .order
+                .submit(ticket, Some((Arc::clone(collection), job)));
         }
     }
 
@@ -133,7 +149,8 @@ impl Call {
     ) -> Result<Option<Vec<u8>>> {
         let to_embed = batch::check_search(&mut request, &collection.config().shape())?;
         let snapshot = collection.snapshot();
-        if !to_embed.is_empty() && !embedding::queries(&snapshot, collection, &mut request, &to_embed)
+        if !to_embed.is_empty()
+            && !embedding::queries(&snapshot, collection, &mut request, &to_embed)?
         {
             let waiting = Waiting::Search(Arc::clone(collection), request, to_embed);
             return Ok(Some(self.inner.unembedded.keep(waiting, embedding::ask)));
@@ -141,7 +158,7 @@ impl Call {
         reads::search(collection, &snapshot, &request, self.began).map(Some)
     }
 
-    fn resume(&mut self, resume: Resume) -> Result<Option<Vec<u8>>> {
+    fn resume(&mut self, resume: &Resume) -> Result<Option<Vec<u8>>> {
         match self.inner.unembedded.take(&resume.token)? {
             Waiting::Write(collection, mut request, mut checked) => {
                 match &resume.failed {
@@ -155,14 +172,16 @@ impl Call {
                 Ok(None)
             }
             Waiting::Search(collection, mut request, to_embed) => {
-                embedding::resume_queries(&collection, &mut request, &to_embed, &resume)?;
+                embedding::resume_queries(&collection, &mut request, &to_embed, resume)?;
                 reads::search(&collection, &collection.snapshot(), &request, self.began).map(Some)
             }
         }
     }
 
     fn compact(&mut self, collection: &Collection) {
-        let Some(responder) = self.responder.take() else { return };
+        let Some(responder) = self.responder.take() else {
+            return;
+        };
         collection.compact(Box::new(move |report| match report {
             Ok(report) => responder.reply(|out| codec::compact_reply(&report, out)),
             Err(error) => responder.refuse(&error),
@@ -170,7 +189,9 @@ impl Call {
     }
 
     fn indexed(&mut self, collection: &Collection) {
-        let Some(responder) = self.responder.take() else { return };
+        let Some(responder) = self.responder.take() else {
+            return;
+        };
         collection.when_indexed(Box::new(move |reached| match reached {
             Ok(sequence) => responder.reply(|out| codec::indexed_reply(sequence, out)),
             Err(error) => responder.refuse(&error),

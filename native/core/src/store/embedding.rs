@@ -1,7 +1,5 @@
 //! Texts become vectors: at once by the built-in embedder, else by the caller.
 
-use rayon::prelude::*;
-
 use super::responder::encoded;
 use super::unembedded::Waiting;
 use crate::batch::{Checked, QueryInput, SearchRequest, VectorRange, WriteRequest, check_vector};
@@ -15,15 +13,12 @@ pub fn documents(
     collection: &Collection,
     request: &WriteRequest,
     checked: &Checked,
-) -> Option<Vec<f32>> {
+) -> Option<Result<Vec<f32>>> {
     let lexical = collection.lexical()?;
     let dimension = collection.config().dimension;
     let texts = write_texts(request, checked);
     let mut rows = vec![0.0; texts.len() * dimension];
-    rows.par_chunks_exact_mut(dimension)
-        .zip(&texts)
-        .for_each(|(row, text)| lexical.document(text, row));
-    Some(rows)
+    Some(lexical.documents(&texts, &mut rows).map(|()| rows))
 }
 
 /// Embeds the text queries of a search in place; returns whether the collection can.
@@ -32,20 +27,25 @@ pub fn queries(
     collection: &Collection,
     request: &mut SearchRequest,
     to_embed: &[usize],
-) -> bool {
+) -> Result<bool> {
     let (Some(lexical), Some(statistics)) = (collection.lexical(), &snapshot.statistics) else {
-        return false;
+        return Ok(false);
     };
     let dimension = collection.config().dimension;
     for &index in to_embed {
-        let Some(QueryInput::Text(text)) = &request.queries[index].input else { continue };
+        let Some(QueryInput::Text(text)) = &request.queries[index].input else {
+            continue;
+        };
         let start = request.vectors.values.len();
         request.vectors.values.resize(start + dimension, 0.0);
-        lexical.query(text, statistics, &mut request.vectors.values[start..]);
-        let range = VectorRange { start, len: dimension };
+        lexical.query(text, statistics, &mut request.vectors.values[start..])?;
+        let range = VectorRange {
+            start,
+            len: dimension,
+        };
         request.queries[index].input = Some(QueryInput::Vector(range));
     }
-    true
+    Ok(true)
 }
 
 /// Gives the text queries of a search the vectors that the caller has made.
@@ -79,7 +79,10 @@ pub fn resume_queries(
             query.refused = Some(Box::new(error));
             continue;
         }
-        let range = VectorRange { start: request.vectors.values.len(), len: row.len() };
+        let range = VectorRange {
+            start: request.vectors.values.len(),
+            len: row.len(),
+        };
         request.vectors.values.extend_from_slice(row);
         query.input = Some(QueryInput::Vector(range));
     }
@@ -102,7 +105,10 @@ pub fn ask(token: &str, waiting: &Waiting) -> Vec<u8> {
 
 /// The error of everything that needed an embedder that failed.
 pub fn failed(reason: &str) -> Error {
-    Error::new(ErrorCode::EmbeddingFailed, format!("the embedder failed: {reason}"))
+    Error::new(
+        ErrorCode::EmbeddingFailed,
+        format!("the embedder failed: {reason}"),
+    )
 }
 
 fn write_texts<'a>(request: &'a WriteRequest, checked: &Checked) -> Vec<&'a str> {

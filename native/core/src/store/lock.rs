@@ -49,7 +49,10 @@ fn locked(directory: &Path, file: &mut File) -> Error {
     let who = holder.map_or("another process".to_owned(), |pid| format!("process {pid}"));
     let error = Error::new(
         ErrorCode::StoreLocked,
-        format!("the store {} is open in {who}; only one process can have it", directory.display()),
+        format!(
+            "the store {} is open in {who}; only one process can have it",
+            directory.display()
+        ),
     );
     match holder {
         Some(pid) => error.with("holder_pid", pid),

@@ -9,6 +9,7 @@ mod order;
 mod pools;
 mod reads;
 mod responder;
+mod running;
 mod unembedded;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +27,7 @@ use catalog::Catalog;
 use lock::StoreLock;
 use order::Order;
 use responder::Responder;
+use running::Running;
 use unembedded::Unembedded;
 
 /// The path of a store that lives in memory and ends with its last handle.
@@ -59,7 +61,8 @@ struct Inner {
     unembedded: Unembedded,
     openers: AtomicUsize,
     closed: AtomicBool,
-    _lock: Option<StoreLock>,
+    running: Arc<Running>,
+    lock: Mutex<Option<StoreLock>>,
 }
 
 impl Store {
@@ -147,7 +150,12 @@ impl Store {
     }
 
     fn handle(inner: Arc<Inner>) -> Self {
-        Store { handle: Arc::new(Handle { inner, closed: AtomicBool::new(false) }) }
+        Store {
+            handle: Arc::new(Handle {
+                inner,
+                closed: AtomicBool::new(false),
+            }),
+        }
     }
 }
 
@@ -197,7 +205,8 @@ impl Inner {
             unembedded: Unembedded::default(),
             openers: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
-            _lock: lock,
+            running: Arc::default(),
+            lock: Mutex::new(lock),
         }))
     }
 
@@ -239,10 +248,14 @@ impl Inner {
     }
 
     fn names(&self) -> Vec<String> {
-        self.catalog().iter().map(|(name, _)| name.to_owned()).collect()
+        self.catalog()
+            .iter()
+            .map(|(name, _)| name.to_owned())
+            .collect()
     }
 
     fn close(&self) -> Result<()> {
+        self.running.wait_for_none();
         let collections = {
             let mut collections = self.collections();
             self.closed.store(true, Ordering::Release);
@@ -252,6 +265,13 @@ impl Inner {
         for collection in collections.into_values() {
             result = result.and(collection.close());
         }
+        // Whoever still holds a part of the store must not keep others from opening it.
+        drop(
+            self.lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         result
     }
 
@@ -261,7 +281,9 @@ impl Inner {
     }
 
     fn collections(&self) -> MutexGuard<'_, HashMap<String, Arc<Collection>>> {
-        self.collections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.collections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

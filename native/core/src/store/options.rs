@@ -27,8 +27,15 @@ impl StoreOptions {
         if bytes.is_empty() {
             return Ok(StoreOptions::default());
         }
-        let options: StoreOptions = serde_json::from_slice(bytes)
-            .map_err(|error| Error::invalid("options", format!("options: {error}")))?;
+        let malformed = |error| Error::invalid("options", format!("options: {error}"));
+        let given: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
+        if let Some(durability) = given.get("durability")
+            && Durability::deserialize(durability).is_err()
+        {
+            let message = format!("durability is {durability}, expected always, interval or never");
+            return Err(Error::invalid("durability", message));
+        }
+        let options = StoreOptions::deserialize(given).map_err(malformed)?;
         match options.threads {
             Some(threads) if !(1..=THREADS_MAX).contains(&threads) => {
                 let message = format!("threads is {threads}, allowed are 1 to {THREADS_MAX}");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::collection::{Collection, WriteJob};
 
 /// A place in the order of calls.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 pub struct Ticket(u64);
 
 /// A batch that is ready, and where it goes.
@@ -35,13 +35,16 @@ impl Order {
     }
 
     /// Submits a batch once all tickets before its own have come back; `None` = there is none.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn submit(&self, ticket: Ticket, ready: Option<Ready>) {
         // Submitting under the lock is what keeps the order; it only pushes to a queue.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.ready.insert(ticket.0, ready);
         loop {
             let next = state.next;
-            let Some(ready) = state.ready.remove(&next) else { break };
+            let Some(ready) = state.ready.remove(&next) else {
+                break;
+            };
             state.next += 1;
             if let Some((collection, job)) = ready {
                 collection.submit(job);

@@ -61,12 +61,17 @@ impl JoinedPool {
             })
             .build()
             .map_err(|error| Error::internal(format!("cannot start the threads: {error}")))?;
-        Ok(JoinedPool { pool: Some(pool), threads: Mutex::new(handles) })
+        Ok(JoinedPool {
+            pool: Some(pool),
+            threads: Mutex::new(handles),
+        })
     }
 
     #[expect(clippy::expect_used, reason = "the pool is taken only in drop")]
     fn pool(&self) -> &ThreadPool {
-        self.pool.as_ref().expect("the pool lives as long as its owner")
+        self.pool
+            .as_ref()
+            .expect("the pool lives as long as its owner")
     }
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Inner;
 use super::responder::encoded;
-use crate::batch::{self, QueryResult, SearchRequest};
+use crate::batch::{self, QueryResult, Record, SearchRequest};
 use crate::codec::{self, CollectionInfo, Request};
 use crate::collection::{Collection, CollectionConfig, Found, Snapshot};
 use crate::error::{Error, Result};
@@ -24,8 +24,11 @@ pub fn answer(inner: &Inner, request: Request) -> Result<Vec<u8>> {
             Ok(encoded(|out| codec::collection_reply(&info, out)))
         }
         Request::ListCollections => {
-            let infos: Result<Vec<CollectionInfo>> =
-                inner.names().iter().map(|name| Ok(inner.collection(name)?.info())).collect();
+            let infos: Result<Vec<CollectionInfo>> = inner
+                .names()
+                .iter()
+                .map(|name| Ok(inner.collection(name)?.info()))
+                .collect();
             let infos = infos?;
             Ok(encoded(|out| codec::collections_reply(&infos, out)))
         }
@@ -37,16 +40,25 @@ pub fn answer(inner: &Inner, request: Request) -> Result<Vec<u8>> {
             inner.drop_collection(&collection)?;
             Ok(encoded(codec::drop_reply))
         }
-        Request::Get { collection, ids, include } => {
+        Request::Get {
+            collection,
+            ids,
+            include,
+        } => {
             let records = inner.collection(&collection)?.get(&ids, include)?;
             Ok(encoded(|out| codec::get_reply(&records, out)))
         }
-        Request::List { collection, request } => {
+        Request::List {
+            collection,
+            request,
+        } => {
             let collection = inner.collection(&collection)?;
             let filter = request.filter.as_deref();
             let after = request.after.as_deref();
             let page = collection.list(after, request.limit, filter, request.include)?;
-            Ok(encoded(|out| codec::list_reply(&page.records, page.next.as_deref(), out)))
+            Ok(encoded(|out| {
+                codec::list_reply(&page.records, page.next.as_deref(), out);
+            }))
         }
         Request::Count { collection, filter } => {
             let count = inner.collection(&collection)?.count(filter.as_deref());
@@ -74,7 +86,9 @@ pub fn search(
         .zip(found)
         .map(|(query, found)| with_records(collection, snapshot, query, found))
         .collect();
-    Ok(encoded(|out| codec::search_reply(request, &results, began.elapsed(), out)))
+    Ok(encoded(|out| {
+        codec::search_reply(request, &results, began.elapsed(), out);
+    }))
 }
 
 fn with_records(
@@ -84,10 +98,21 @@ fn with_records(
     found: Found,
 ) -> QueryResult<'static> {
     let read = |found: crate::collection::Match| {
-        let record = collection.record(snapshot, found, query.include)?;
-        Ok(batch::Match { record, score: found.score })
+        // A match has no version on the wire; get and list tell it.
+        let record = Record {
+            version: None,
+            ..collection.record(snapshot, found, query.include)?
+        };
+        Ok(batch::Match {
+            record,
+            score: found.score,
+        })
     };
-    let matches =
-        found.matches.and_then(|matches| matches.into_iter().map(read).collect::<Result<_>>());
-    QueryResult { matches, time: found.elapsed }
+    let matches = found
+        .matches
+        .and_then(|matches| matches.into_iter().map(read).collect::<Result<_>>());
+    QueryResult {
+        matches,
+        time: found.elapsed,
+    }
 }

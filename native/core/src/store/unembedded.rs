@@ -52,7 +52,10 @@ impl Unembedded {
     /// `INVALID_ARGUMENT` for a token that was never given, is used up, or was dropped.
     pub fn take(&self, token: &str) -> Result<Waiting> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = token.parse().ok().and_then(|token| state.waiting.remove(&token));
+        let taken = token
+            .parse()
+            .ok()
+            .and_then(|token| state.waiting.remove(&token));
         taken.ok_or_else(|| {
             let message = format!(
                 "no request waits under token {token:?}; at most {WAITING_MAX} wait at a time"

@@ -1,6 +1,11 @@
 //! What the tests of the whole engine share: a seeded random source, calls through the door, and
 //! a plain map as the model of a collection.
-#![allow(dead_code, missing_docs)]
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,7 +110,11 @@ pub fn operation(random: &mut Random, ids: u64) -> Value {
 }
 
 fn text(random: &mut Random) -> Value {
-    if random.one_in(3) { Value::Null } else { json!(format!("text {}", random.below(1000))) }
+    if random.one_in(3) {
+        Value::Null
+    } else {
+        json!(format!("text {}", random.below(1000)))
+    }
 }
 
 pub fn metadata(random: &mut Random) -> Value {
@@ -189,7 +198,12 @@ fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
 }
 
 pub fn numbers(value: &Value) -> Vec<f32> {
-    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|number| number.as_f64().unwrap() as f32)
+        .collect()
 }
 
 /// Everything that the collection holds, through the list verb.
@@ -204,7 +218,10 @@ pub fn contents(store: &Store) -> Model {
             header["after"] = after;
         }
         let page = call(store, "list", header, &[]);
-        for record in page["vectors"].as_array().unwrap_or_else(|| panic!("{page}")) {
+        for record in page["vectors"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{page}"))
+        {
             let parts = Record {
                 data: numbers(&record["data"]),
                 text: record["text"].as_str().map(str::to_owned),
@@ -221,7 +238,12 @@ pub fn contents(store: &Store) -> Model {
 }
 
 /// The ids of the nearest records, by comparing with all of them.
-pub fn exact_search(model: &Model, metric: &str, query: &[f32], limit: usize) -> Vec<(String, f64)> {
+pub fn exact_search(
+    model: &Model,
+    metric: &str,
+    query: &[f32],
+    limit: usize,
+) -> Vec<(String, f64)> {
     let mut scored: Vec<(String, f64)> = model
         .iter()
         .map(|(id, record)| (id.clone(), score(metric, query, &record.data)))
@@ -232,14 +254,23 @@ pub fn exact_search(model: &Model, metric: &str, query: &[f32], limit: usize) ->
 }
 
 pub fn score(metric: &str, query: &[f32], data: &[f32]) -> f64 {
-    let pairs = || query.iter().zip(data).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    let pairs = || {
+        query
+            .iter()
+            .zip(data)
+            .map(|(a, b)| (f64::from(*a), f64::from(*b)))
+    };
     let dot: f64 = pairs().map(|(a, b)| a * b).sum();
     match metric {
         "dot_product" => dot,
         "euclidean" => 1.0 / (1.0 + pairs().map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()),
         _ => {
             let norm = |numbers: &[f32]| -> f64 {
-                numbers.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt()
+                numbers
+                    .iter()
+                    .map(|number| f64::from(*number).powi(2))
+                    .sum::<f64>()
+                    .sqrt()
             };
             dot / (norm(query) * norm(data))
         }

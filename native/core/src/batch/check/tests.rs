@@ -9,6 +9,7 @@ fn shape(metric: Metric) -> CollectionShape {
     }
 }
 
+const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Euclidean, Metric::DotProduct];
 const GOOD: &[f32] = &[1.0; 3];
 
 fn operation(id: &str, kind: OperationKind) -> Operation {
@@ -76,7 +77,7 @@ fn a_vector_has_the_collections_dimension() {
 fn the_first_number_that_is_not_finite_is_named() {
     let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
     for (value, name) in values.into_iter().zip(["NaN", "inf", "-inf"]) {
-        for metric in Metric::ALL {
+        for metric in METRICS {
             let error = check_one(&[f32::MAX, value, f32::NAN], metric).unwrap();
             assert_eq!(error.code, ErrorCode::InvalidVector);
             assert_eq!(error.details["position"], 1);
@@ -114,7 +115,7 @@ fn only_the_cosine_needs_a_direction() {
 
 #[test]
 fn a_vector_whose_square_overflows_has_no_score_under_any_metric() {
-    for metric in Metric::ALL {
+    for metric in METRICS {
         let error = check_one(&[1e30, 1.0, 1.0], metric).unwrap();
         assert_eq!(error.code, ErrorCode::InvalidVector);
         assert!(!error.details.contains_key("position"));

@@ -9,7 +9,7 @@ fn object(value: &Value) -> Metadata {
 
 #[track_caller]
 fn check(filter: &Value, holds: &[Value], fails: &[Value]) {
-    let parsed = Filter::parse(&filter).unwrap();
+    let parsed = Filter::parse(filter).unwrap();
     let negated = Filter::parse(&json!({ "$not": filter })).unwrap();
     for (list, expected) in [(holds, true), (fails, false)] {
         for metadata in list {

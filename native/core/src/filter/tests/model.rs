@@ -5,7 +5,7 @@ use proptest::sample::select;
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
-use super::super::{Filter, FilterIndex};
+use super::super::{Filter, FilterChanges, FilterIndex};
 use crate::batch::Metadata;
 use crate::error::ErrorCode;
 use crate::limits::{FILTER_PATH_BYTES_MAX, FILTER_RANGE_BYTES_MAX};
@@ -128,17 +128,26 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (slot(), metadata()).prop_map(|(slot, metadata)| Step::Put(slot, metadata)),
         4 => slot().prop_map(Step::Remove),
-        1 => Just(Step::Snapshot),
+        2 => Just(Step::Snapshot),
     ]
 }
 
 type Model = BTreeMap<Slot, Metadata>;
 
+/// Makes one batch of changes.
+fn change(index: &mut FilterIndex, gather: impl FnOnce(&mut FilterChanges)) {
+    let mut changes = FilterChanges::default();
+    gather(&mut changes);
+    index.apply(changes);
+}
+
 fn fresh(model: &Model) -> FilterIndex {
     let mut index = FilterIndex::default();
-    for (slot, metadata) in model {
-        index.insert(*slot, metadata);
-    }
+    change(&mut index, |changes| {
+        model
+            .iter()
+            .for_each(|(slot, metadata)| changes.insert(*slot, metadata));
+    });
     index
 }
 
@@ -151,22 +160,26 @@ fn encoded(index: &FilterIndex) -> Vec<u8> {
 /// Runs the steps; returns what the index was, and should have been, at every snapshot.
 fn run(steps: Vec<Step>) -> Vec<(FilterIndex, Model)> {
     let (mut index, mut model) = (FilterIndex::default(), Model::new());
+    let mut changes = FilterChanges::default();
     let mut snapshots = Vec::new();
     for step in steps.into_iter().chain([Step::Snapshot]) {
         match step {
             Step::Put(slot, metadata) => {
                 match model.get(&slot) {
-                    Some(old) => index.replace(slot, old, &metadata),
-                    None => index.insert(slot, &metadata),
+                    Some(old) => changes.replace(slot, old, &metadata),
+                    None => changes.insert(slot, &metadata),
                 }
                 model.insert(slot, metadata);
             }
             Step::Remove(slot) => {
                 if let Some(old) = model.remove(&slot) {
-                    index.remove(slot, &old);
+                    changes.remove(slot, &old);
                 }
             }
-            Step::Snapshot => snapshots.push((index.clone(), model.clone())),
+            Step::Snapshot => {
+                index.apply(std::mem::take(&mut changes));
+                snapshots.push((index.clone(), model.clone()));
+            }
         }
     }
     snapshots
@@ -308,4 +321,31 @@ fn paths_that_no_filter_can_name_are_left_out() {
     assert!(index.memory_bytes() < 50 * FILTER_PATH_BYTES_MAX);
     index.remove(0, &metadata);
     assert!(index.memory_bytes() < 100);
+}
+
+/// A posting is kept in place, as a list, or as a bitmap, and becomes each of them again.
+#[test]
+fn a_value_of_any_count_of_slots_is_found_and_forgotten() {
+    let metadata = Metadata::from_iter([("a".to_owned(), json!(1))]);
+    let filter = Filter::parse(&json!({"a": 1})).unwrap();
+    let mut slots: Vec<Slot> = (0..600).map(|place| place * 37 % 601 + 65_000).collect();
+    let mut index = FilterIndex::default();
+    let mut alive = RoaringBitmap::new();
+    let mut history = Vec::new();
+    for slot in slots.drain(..) {
+        index.insert(slot, &metadata);
+        alive.insert(slot);
+        history.push((index.clone(), alive.clone()));
+    }
+    let all = alive.clone();
+    for slot in all.iter().step_by(2).chain(all.iter().skip(1).step_by(2)) {
+        index.remove(slot, &metadata);
+        alive.remove(slot);
+        history.push((index.clone(), alive.clone()));
+    }
+    for (index, expected) in history {
+        assert_eq!(index.evaluate(&filter, &all), expected);
+        let decoded = FilterIndex::decode(&encoded(&index)).unwrap();
+        assert_eq!(decoded.evaluate(&filter, &all), expected);
+    }
 }

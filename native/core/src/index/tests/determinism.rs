@@ -8,7 +8,7 @@ fn digest(kernels: Kernels, threads: usize) -> u64 {
     let parameters = IndexParameters::new(80, Metric::Cosine);
     let graph = Arc::new(Graph::with_kernels(parameters, kernels));
     let mut builder = Builder::new(Arc::clone(&graph));
-    let mut fold = |builder: &mut Builder, slots: &[Slot], generation: u64| {
+    let fold = |builder: &mut Builder, slots: &[Slot], generation: u64| {
         let seed = |slot: Slot| u64::from(slot) + (generation << 32);
         for &slot in slots {
             graph.encode(slot, &clustered(seed(slot), 80));

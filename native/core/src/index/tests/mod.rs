@@ -128,7 +128,7 @@ impl Built {
 /// that are assigned to them; ways in lead to rows of the graph.
 pub(super) fn check(builder: &Builder) {
     let links = builder.graph().links();
-    let slots = || (0..builder.assignments.len() as Slot);
+    let slots = || 0..builder.assignments.len() as Slot;
     let live: HashSet<Slot> = slots().filter(|&slot| builder.contains(slot)).collect();
     assert_eq!(live.len(), builder.len());
     let mut in_degrees = vec![0; builder.assignments.len()];

@@ -37,7 +37,7 @@ fn what_is_left_of_a_mass_deletion_is_found() {
         .collect();
     let mut built = build(Metric::Cosine, vectors, &[1000]);
     let dead: Vec<Slot> = (0..3000)
-        .filter(|&slot| hash(u64::from(slot)) % 20 != 0)
+        .filter(|&slot| !hash(u64::from(slot)).is_multiple_of(20))
         .collect();
     built.builder.repair(&dead);
     check(&built.builder);
@@ -103,7 +103,7 @@ proptest! {
                 Step::Repair(share) => {
                     let all = (0..next).filter(|&slot| builder.contains(slot));
                     let dead: Vec<Slot> =
-                        all.filter(|&slot| hash(u64::from(slot) ^ seed) % share == 0).collect();
+                        all.filter(|&slot| hash(u64::from(slot) ^ seed).is_multiple_of(share)).collect();
                     prop_assert_eq!(builder.repair(&dead).removed, dead.len());
                     free.extend(dead);
                 }

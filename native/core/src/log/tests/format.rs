@@ -34,6 +34,12 @@ fn a_small_commit_has_these_bytes() {
 }
 
 #[test]
+fn the_document_shows_the_same_bytes() {
+    let document = include_str!("../../../../../docs/log-format.md");
+    assert!(document.contains(include_str!("golden.txt")));
+}
+
+#[test]
 fn bytes_of_the_first_version_are_still_read() {
     let golden: Vec<u8> = include_str!("golden.txt")
         .lines()

@@ -43,6 +43,35 @@ fn rows_are_read_by_location_before_and_after_their_file_is_sealed() {
 }
 
 #[test]
+fn readers_on_other_threads_see_every_row_while_files_are_sealed() {
+    let storage = in_memory();
+    let mut writer = open_new(&storage, 600);
+    let published = std::sync::Mutex::new((Vec::<Vec<Location>>::new(), LogFiles::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let (locations, files) = published.lock().unwrap().clone();
+                    for (place, locations) in locations.iter().enumerate() {
+                        assert_rows(&files, &small_batch(place), locations);
+                    }
+                    if locations.len() == 100 {
+                        break;
+                    }
+                }
+            });
+        }
+        for place in 0..100 {
+            let batch = small_batch(place).encode(8192);
+            let locations = writer.append(place as u64 + 1, batch).unwrap();
+            let mut published = published.lock().unwrap();
+            published.0.push(locations);
+            published.1 = writer.files().clone();
+        }
+    });
+}
+
+#[test]
 fn vectors_are_aligned_and_come_back_to_the_bit() {
     let storage = in_memory();
     let mut writer = open_new(&storage, LOG_FILE_BYTES);
@@ -205,6 +234,30 @@ fn replay_begins_after_the_checkpoint() {
         .append(21, small_batch(21).encode(8192))
         .unwrap();
     assert_eq!(open(&storage, &manifest, 700).unwrap().batches.len(), 11);
+}
+
+#[test]
+fn a_manifest_does_not_fix_the_length_of_a_file_that_replay_may_add_to() {
+    let storage = in_memory();
+    let mut writer = open_new(&storage, 600);
+    writer.append(1, small_batch(1).encode(8192)).unwrap();
+    let position = writer.position();
+    let many = batch_of([store("large", 200)]);
+    writer.append(2, many.encode(8192)).unwrap();
+    let manifest = writer.files().manifest(position);
+    // A crash between sealing the first file and the first frame of the second.
+    storage
+        .remove(&format!("{DIRECTORY}/00000002.log"))
+        .unwrap();
+    for sequence in 2..=3 {
+        let mut opened = open(&storage, &manifest, 600).unwrap();
+        assert_eq!(opened.batches.len() as u64, sequence - 2);
+        opened
+            .writer
+            .append(sequence, small_batch(1).encode(8192))
+            .unwrap();
+        assert_eq!(opened.writer.position().file, 1);
+    }
 }
 
 #[test]

@@ -1,0 +1,53 @@
+//! The replies that hold no records.
+
+use serde_json::json;
+
+use super::error_fields;
+use super::json::{Object, append};
+use crate::codec::{CollectionInfo, CompactReport};
+use crate::error::Error;
+use crate::record::Sequence;
+
+/// `{"error": {...}}`: the reply to a refused request.
+pub fn error_reply(error: &Error, out: &mut Vec<u8>) {
+    let mut reply = Object::begin(out);
+    let mut object = Object::begin(reply.name("error"));
+    error_fields(&mut object, error);
+    object.end();
+    reply.end();
+}
+
+/// What `collections.create` and `collections.info` reply.
+pub fn collection_reply(info: &CollectionInfo, out: &mut Vec<u8>) {
+    append(out, info);
+}
+
+/// `{"collections": [...]}`
+pub fn collections_reply(infos: &[CollectionInfo], out: &mut Vec<u8>) {
+    append(out, json!({ "collections": infos }));
+}
+
+/// `{}`
+pub fn drop_reply(out: &mut Vec<u8>) {
+    Object::begin(out).end();
+}
+
+/// `{"count": n}`
+pub fn count_reply(count: u64, out: &mut Vec<u8>) {
+    append(out, json!({ "count": count }));
+}
+
+/// `{"indexed": sequence}`
+pub fn indexed_reply(indexed: Sequence, out: &mut Vec<u8>) {
+    append(out, json!({ "indexed": indexed }));
+}
+
+/// Files and bytes before and after.
+pub fn compact_reply(report: &CompactReport, out: &mut Vec<u8>) {
+    append(out, report);
+}
+
+/// `{"embed": {"token", "texts"}}`: the request waits for the texts' vectors.
+pub fn embed_reply(token: &str, texts: &[&str], out: &mut Vec<u8>) {
+    append(out, json!({ "embed": { "token": token, "texts": texts } }));
+}

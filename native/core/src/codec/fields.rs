@@ -1,0 +1,197 @@
+//! The fields of one JSON object, taken by name: what is left over at the end is refused.
+//!
+//! One reader serves bodies and elements alike. Values stay raw text until they are taken, so
+//! that a bad one is reported by its field's name, and a bad element fails alone.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::value;
+use crate::error::{Error, ErrorCode, Result};
+
+/// Characters of a caller's text that an error message repeats.
+const CLIP_CHARACTERS: usize = 64;
+
+/// The fields of an object that were not taken yet.
+#[derive(Default)]
+pub(super) struct Fields<'a> {
+    entries: Vec<(Name<'a>, &'a RawValue)>,
+    known: Vec<&'static str>,
+}
+
+/// A field's name; owned only where it is written with escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Fields<'a> {
+    /// The fields of a request's body.
+    pub(super) fn of_body(text: &'a str) -> Result<Self> {
+        let mut fields = Fields::default();
+        if !text.trim_ascii_start().starts_with('{') {
+            let body: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+            fields.read("the body", body)?;
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer
+            .deserialize_map(Entries(&mut fields.entries))
+            .and_then(|()| deserializer.end())
+            .map_err(|error| not_json(&error))?;
+        Ok(fields)
+    }
+
+    /// Forgets the object read before and reads the next; `what` names it in errors.
+    pub(super) fn read(&mut self, what: &str, raw: &'a RawValue) -> Result<()> {
+        self.known.clear();
+        self.entries.clear();
+        if !raw.get().starts_with('{') {
+            let message = format!("{what} must be an object, not {}", value::kind(raw));
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+        deserializer
+            .deserialize_map(Entries(&mut self.entries))
+            .map_err(|error| {
+                // The syntax was checked before; a name may still be half of a surrogate pair.
+                Error::new(
+                    ErrorCode::InvalidArgument,
+                    format!("{what} has an unreadable name: {error}"),
+                )
+            })
+    }
+
+    /// Takes a field's raw value; `None` where it is absent or `null`.
+    pub(super) fn take(&mut self, name: &'static str) -> Option<&'a RawValue> {
+        self.known.push(name);
+        let place = self.entries.iter().position(|(entry, _)| entry.0 == name)?;
+        let (_, raw) = self.entries.remove(place);
+        (raw.get() != "null").then_some(raw)
+    }
+
+    /// Takes a string; a malformed one is an error with this code.
+    pub(super) fn string(&mut self, name: &'static str, code: ErrorCode) -> Result<Option<String>> {
+        self.take(name)
+            .map(|raw| value::string(name, raw, code))
+            .transpose()
+    }
+
+    /// Takes `true` or `false`.
+    pub(super) fn boolean(&mut self, name: &'static str) -> Result<Option<bool>> {
+        self.take(name)
+            .map(|raw| value::boolean(name, raw))
+            .transpose()
+    }
+
+    /// Takes an integer that is not negative.
+    pub(super) fn integer(&mut self, name: &'static str) -> Result<Option<u64>> {
+        self.take(name)
+            .map(|raw| value::integer(name, raw))
+            .transpose()
+    }
+
+    /// Takes an integer within limits; one outside of them is an error with this code.
+    pub(super) fn integer_in(
+        &mut self,
+        name: &'static str,
+        limits: RangeInclusive<usize>,
+        code: ErrorCode,
+    ) -> Result<Option<usize>> {
+        let Some(actual) = self.integer(name)? else {
+            return Ok(None);
+        };
+        match usize::try_from(actual) {
+            Ok(value) if limits.contains(&value) => Ok(Some(value)),
+            _ => {
+                let (minimum, limit) = limits.into_inner();
+                let message = format!("`{name}` is {actual}, expected {minimum} to {limit}");
+                Err(Error::new(code, message)
+                    .with("field", name)
+                    .with("minimum", minimum)
+                    .with("limit", limit)
+                    .with("actual", actual))
+            }
+        }
+    }
+
+    /// Takes a list, with its elements as they are.
+    pub(super) fn list(&mut self, name: &'static str) -> Result<Option<Vec<&'a RawValue>>> {
+        self.take(name)
+            .map(|raw| value::list(name, raw))
+            .transpose()
+    }
+
+    /// Takes one of a closed list of words.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Result<Option<T>> {
+        self.take(name)
+            .map(|raw| value::word(name, raw, words))
+            .transpose()
+    }
+
+    /// Takes the collection's name.
+    pub(super) fn collection(&mut self) -> Result<String> {
+        self.string("collection", ErrorCode::InvalidArgument)?
+            .ok_or_else(|| missing("collection"))
+    }
+
+    /// Refuses what was not taken.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let Some((name, _)) = self.entries.first() else {
+            return Ok(());
+        };
+        let name = clip(&name.0);
+        let message = if self.known.contains(&name.as_str()) {
+            format!("field `{name}` stands twice")
+        } else {
+            format!(
+                "unknown field `{name}`, expected one of {}",
+                self.known.join(", ")
+            )
+        };
+        Err(Error::invalid(&name, message))
+    }
+}
+
+/// The error of a field that must be there.
+pub(super) fn missing(name: &str) -> Error {
+    Error::invalid(name, format!("`{name}` is missing"))
+}
+
+fn not_json(error: &serde_json::Error) -> Error {
+    Error::invalid("body", format!("the body is not JSON: {error}"))
+        .with("line", error.line())
+        .with("column", error.column())
+}
+
+/// The start of a caller's text, short enough for a message.
+pub(super) fn clip(text: &str) -> String {
+    match text.char_indices().nth(CLIP_CHARACTERS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Collects an object's entries into a vector that is there already.
+struct Entries<'v, 'a>(&'v mut Vec<(Name<'a>, &'a RawValue)>);
+
+impl<'a> Visitor<'a> for Entries<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(entry) = map.next_entry()? {
+            self.0.push(entry);
+        }
+        Ok(())
+    }
+}

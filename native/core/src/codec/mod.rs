@@ -1,0 +1,96 @@
+//! Requests from JSON, replies to JSON.
+//!
+//! Decoding is strict: an unknown field, an unknown word and a value of the wrong kind are
+//! refused, and a field that is `null` is a field that is not there. What is wrong with one
+//! operation or query is that element's own error (`refused`); only what is wrong with the
+//! request as a whole refuses it. No bytes make it panic, and its work grows with their count.
+
+mod block;
+mod collections;
+mod encode;
+mod fields;
+mod read;
+mod request;
+mod search;
+mod value;
+mod write;
+
+pub use encode::{
+    collection_reply, collections_reply, compact_reply, count_reply, drop_reply, embed_reply,
+    error_reply, get_reply, indexed_reply, limits_reply, list_reply, search_reply, write_reply,
+};
+pub use request::{
+    CollectionInfo, CompactReport, CreateCollection, Embedder, Hnsw, ListRequest, Request, Resume,
+};
+
+use crate::batch::WriteVerb;
+use crate::error::{Error, ErrorCode, Result};
+
+use block::Block;
+use fields::Fields;
+
+/// Reads one request: `header` is its JSON body, `block` the vectors that came beside it.
+///
+/// # Errors
+/// `UNSUPPORTED` for a format other than `json`; `INVALID_ARGUMENT` for an unknown verb or field,
+/// for text that is no JSON (with line and column), and for a block that does not fit; further
+/// `INVALID_FILTER`, `INVALID_QUERY` and `INVALID_ID` where these are the request's own.
+pub fn decode(verb: &str, format: &str, header: &[u8], block: Vec<f32>) -> Result<Request> {
+    if format != "json" {
+        let message = format!(
+            "format `{}` is not offered, only json",
+            fields::clip(format)
+        );
+        return Err(Error::new(ErrorCode::Unsupported, message).with("field", "format"));
+    }
+    let text = std::str::from_utf8(header).map_err(|error| {
+        let place = error.valid_up_to();
+        Error::invalid(
+            "body",
+            format!("the body is not UTF-8 from byte {place} on"),
+        )
+        .with("position", place)
+    })?;
+    let mut fields = Fields::of_body(text)?;
+    let mut block = Block::new(block);
+    let request = decode_verb(verb, &mut fields, &mut block)?;
+    fields.finish()?;
+    block.finish(verb)?;
+    Ok(request)
+}
+
+fn decode_verb<'a>(verb: &str, fields: &mut Fields<'a>, block: &mut Block) -> Result<Request> {
+    match verb {
+        "collections.create" => collections::create(fields),
+        "collections.list" => Ok(Request::ListCollections),
+        "collections.info" => Ok(Request::Info {
+            collection: fields.collection()?,
+        }),
+        "collections.drop" => Ok(Request::Drop {
+            collection: fields.collection()?,
+        }),
+        "insert" => write::decode(WriteVerb::Insert, fields, block),
+        "update" => write::decode(WriteVerb::Update, fields, block),
+        "delete" => write::decode(WriteVerb::Delete, fields, block),
+        "write" => write::decode(WriteVerb::Mixed, fields, block),
+        "search" => search::decode(fields, block),
+        "get" => read::get(fields),
+        "list" => read::list(fields),
+        "count" => read::count(fields),
+        "indexed" => Ok(Request::Indexed {
+            collection: fields.collection()?,
+        }),
+        "compact" => Ok(Request::Compact {
+            collection: fields.collection()?,
+        }),
+        "resume" => read::resume(fields, block),
+        "limits" => Ok(Request::Limits),
+        _ => {
+            let message = format!("unknown verb `{}`", fields::clip(verb));
+            Err(Error::invalid("verb", message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

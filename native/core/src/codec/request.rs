@@ -1,0 +1,205 @@
+//! What the door may be asked for.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::{Include, SearchRequest, WriteRequest};
+use crate::embed::EmbedderDescription;
+use crate::filter::Filter;
+use crate::index::Metric;
+use crate::record::Sequence;
+
+/// One decoded request.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Make a collection.
+    CreateCollection(CreateCollection),
+    /// Describe every collection.
+    ListCollections,
+    /// Describe one collection.
+    Info {
+        /// Its name.
+        collection: String,
+    },
+    /// Remove a collection with all that is in it.
+    Drop {
+        /// Its name.
+        collection: String,
+    },
+    /// Run a write batch.
+    Write {
+        /// The collection's name.
+        collection: String,
+        /// The batch.
+        request: WriteRequest,
+    },
+    /// Run a batch of queries.
+    Search {
+        /// The collection's name.
+        collection: String,
+        /// The batch.
+        request: SearchRequest,
+    },
+    /// Read records by id.
+    Get {
+        /// The collection's name.
+        collection: String,
+        /// The ids, in request order; any string, also one that no record can have.
+        ids: Vec<String>,
+        /// Parts of the record to return.
+        include: Include,
+    },
+    /// Read records page by page.
+    List {
+        /// The collection's name.
+        collection: String,
+        /// Which page, of what.
+        request: ListRequest,
+    },
+    /// Count records.
+    Count {
+        /// The collection's name.
+        collection: String,
+        /// Which records; absent = all.
+        filter: Option<Arc<Filter>>,
+    },
+    /// Wait until all that is applied now is in the graph.
+    Indexed {
+        /// The collection's name.
+        collection: String,
+    },
+    /// Rewrite the log files that are mostly dead.
+    Compact {
+        /// The collection's name.
+        collection: String,
+    },
+    /// Go on with a request that waits for embeddings.
+    Resume(Resume),
+    /// Tell every limit.
+    Limits,
+}
+
+/// A collection to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateCollection {
+    /// Checked against `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
+    pub name: String,
+    /// Numbers per vector, 1 to 8,192; `None` only where the built-in embedder decides it.
+    pub dimension: Option<usize>,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// What turns texts into vectors; absent = nothing does.
+    pub embedder: Option<Embedder>,
+    /// Shape of the graph.
+    pub hnsw: Hnsw,
+}
+
+/// What turns a collection's texts into vectors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Embedder {
+    /// The built-in one.
+    Lexical,
+    /// One of the caller's, who is asked for every embedding.
+    External {
+        /// Its name, 1 to 128 bytes.
+        name: String,
+        /// Its version, 1 to 128 bytes: vectors of different versions are not comparable.
+        version: String,
+    },
+}
+
+/// The graph's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hnsw {
+    /// Links per node above layer 0, where there are twice as many; 4 to 64.
+    pub m: usize,
+    /// Width of the beam while building; 16 to 1,000.
+    pub ef_construction: usize,
+}
+
+impl Default for Hnsw {
+    fn default() -> Self {
+        Hnsw {
+            m: 16,
+            ef_construction: 100,
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    /// Most records in the page, 1 to 10,000.
+    pub limit: usize,
+    /// The `next` of the page before.
+    pub after: Option<String>,
+    /// Which records; absent = all.
+    pub filter: Option<Arc<Filter>>,
+    /// Parts of the record to return.
+    pub include: Include,
+}
+
+/// The answer to a request for embeddings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resume {
+    /// Names the request that waits.
+    pub token: String,
+    /// Why there are no embeddings.
+    pub failed: Option<String>,
+    /// The embeddings end to end, in the order of the texts.
+    pub vectors: Vec<f32>,
+}
+
+/// What a collection tells of itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct CollectionInfo {
+    /// Its name.
+    pub name: String,
+    /// Numbers per vector.
+    pub dimension: usize,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// What turns texts into vectors.
+    pub embedder: Option<EmbedderDescription>,
+    /// Shape of the graph.
+    pub hnsw: Hnsw,
+    /// Live records.
+    pub count: u64,
+    /// The last batch that readers see: the *applied* watermark.
+    pub sequence: Sequence,
+    /// The number that the last batch received so far will have, if all that wait commit.
+    pub received: Sequence,
+    /// The last batch that is synced to the disk.
+    pub durable: Sequence,
+    /// The last batch that is in the graph as a whole.
+    pub indexed: Sequence,
+    /// Records that are not in the graph yet; searches compare them one by one.
+    pub tail_count: usize,
+    /// Slots of dead records that the graph may still link to.
+    pub dead_count: usize,
+    /// Files of the log.
+    pub log_files: usize,
+    /// Their bytes on the disk.
+    pub log_bytes: u64,
+    /// Of these, bytes mapped read-only; the system drops such pages as it needs room.
+    pub mapped_bytes: usize,
+    /// Bytes of memory taken by codes and links.
+    pub graph_bytes: usize,
+    /// Instructions that distances are computed with: `scalar`, `avx2` or `avx512`.
+    pub instruction_set: String,
+}
+
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CompactReport {
+    /// Log files before.
+    pub files_before: u64,
+    /// Log files after.
+    pub files_after: u64,
+    /// Bytes of log files before.
+    pub bytes_before: u64,
+    /// Bytes of log files after.
+    pub bytes_after: u64,
+}

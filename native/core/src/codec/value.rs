@@ -1,0 +1,220 @@
+//! Single JSON values, with errors that name the field and what stood there instead.
+//!
+//! Every raw value is valid JSON text without white space around it: the body was scanned whole.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::fields::clip;
+use crate::batch::Metadata;
+use crate::error::{Error, ErrorCode, Result};
+use crate::limits::INTEGER_MAGNITUDE_MAX;
+
+/// What kind of value it is, for messages.
+pub(super) fn kind(raw: &RawValue) -> &'static str {
+    kind_of(raw.get())
+}
+
+fn kind_of(text: &str) -> &'static str {
+    match text.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// A value of the wrong kind.
+fn wrong(name: &str, raw: &RawValue, expected: &str, code: ErrorCode) -> Error {
+    Error::new(
+        code,
+        format!("`{name}` must be {expected}, not {}", kind(raw)),
+    )
+    .with("field", name)
+}
+
+pub(super) fn string(name: &str, raw: &RawValue, code: ErrorCode) -> Result<String> {
+    if !raw.get().starts_with('"') {
+        return Err(wrong(name, raw, "a string", code));
+    }
+    serde_json::from_str(raw.get()).map_err(|_| {
+        Error::new(
+            code,
+            format!("`{name}` has an escape that is half of a surrogate pair"),
+        )
+        .with("field", name)
+    })
+}
+
+pub(super) fn boolean(name: &str, raw: &RawValue) -> Result<bool> {
+    match raw.get() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(wrong(
+            name,
+            raw,
+            "true or false",
+            ErrorCode::InvalidArgument,
+        )),
+    }
+}
+
+/// An integer from 0 to 2^53; `10.0` and `1e1` are the same number as `10`.
+pub(super) fn integer(name: &str, raw: &RawValue) -> Result<u64> {
+    let number = number(name, raw, ErrorCode::InvalidArgument)?;
+    if number.fract() != 0.0 || !(0.0..=INTEGER_MAGNITUDE_MAX as f64).contains(&number) {
+        let message =
+            format!("`{name}` is {number}, expected an integer from 0 to {INTEGER_MAGNITUDE_MAX}");
+        return Err(Error::invalid(name, message));
+    }
+    Ok(number as u64)
+}
+
+/// A number; one beyond double precision is infinite.
+pub(super) fn number(name: &str, raw: &RawValue, code: ErrorCode) -> Result<f64> {
+    if !is_number(raw.get()) {
+        return Err(wrong(name, raw, "a number", code));
+    }
+    raw.get()
+        .parse()
+        .map_err(|_| wrong(name, raw, "a number", code))
+}
+
+pub(super) fn list<'a>(name: &str, raw: &'a RawValue) -> Result<Vec<&'a RawValue>> {
+    if !raw.get().starts_with('[') {
+        return Err(wrong(name, raw, "a list", ErrorCode::InvalidArgument));
+    }
+    serde_json::from_str(raw.get())
+        .map_err(|error| Error::invalid(name, format!("`{name}` is unreadable: {error}")))
+}
+
+/// One of a closed list of words.
+pub(super) fn word<T: Copy>(name: &str, raw: &RawValue, words: &[(&'static str, T)]) -> Result<T> {
+    let given = string(name, raw, ErrorCode::InvalidArgument)?;
+    match words.iter().find(|(word, _)| *word == given) {
+        Some((_, meaning)) => Ok(*meaning),
+        None => {
+            let expected: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            let (given, expected) = (clip(&given), expected.join(", "));
+            let message = format!("`{name}` is `{given}`, expected one of {expected}");
+            Err(Error::invalid(name, message).with("actual", given))
+        }
+    }
+}
+
+pub(super) fn metadata(raw: &RawValue) -> Result<Metadata> {
+    if !raw.get().starts_with('{') {
+        return Err(wrong(
+            "metadata",
+            raw,
+            "an object",
+            ErrorCode::InvalidMetadata,
+        ));
+    }
+    if let Some(integer) = wide_integer(raw.get()) {
+        let message = format!(
+            "`metadata` has {}: integers go up to {INTEGER_MAGNITUDE_MAX} either way; keep larger \
+             ones as strings",
+            clip(integer)
+        );
+        return Err(Error::new(ErrorCode::InvalidMetadata, message)
+            .with("field", "metadata")
+            .with("limit", INTEGER_MAGNITUDE_MAX)
+            .with("actual", clip(integer)));
+    }
+    serde_json::from_str(raw.get()).map_err(|error| {
+        Error::new(
+            ErrorCode::InvalidMetadata,
+            format!("`metadata` is unreadable: {error}"),
+        )
+        .with("field", "metadata")
+    })
+}
+
+/// The first integer that 64 bits do not hold: once parsed it would be a float, and nobody could
+/// tell any more that digits were lost.
+fn wide_integer(json: &str) -> Option<&str> {
+    let mut rest = json;
+    while let Some(start) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        rest = &rest[start..];
+        let end = match rest.strip_prefix('"') {
+            Some(string) => 1 + string_length(string),
+            None => rest
+                .find([',', ']', '}', ' ', '\n', '\r', '\t'])
+                .unwrap_or(rest.len()),
+        };
+        let token = &rest[..end];
+        let is_integer = !token.contains(['"', '.', 'e', 'E']);
+        if is_integer && token.parse::<i64>().is_err() && token.parse::<u64>().is_err() {
+            return Some(token);
+        }
+        rest = &rest[end..];
+    }
+    None
+}
+
+/// Bytes of a string that has begun, with its closing quote.
+fn string_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 1)
+}
+
+/// Any value; nesting beyond 127 levels is refused.
+pub(super) fn any(name: &str, raw: &RawValue, code: ErrorCode) -> Result<Value> {
+    serde_json::from_str(raw.get()).map_err(|error| {
+        Error::new(code, format!("`{name}` is unreadable: {error}")).with("field", name)
+    })
+}
+
+/// Appends a list's numbers as single precision, each rounded once; one beyond it is infinite.
+///
+/// Nothing is appended where an element is no number.
+pub(super) fn numbers(name: &str, raw: &RawValue, out: &mut Vec<f32>) -> Result<usize> {
+    let text = raw.get();
+    let Some(inner) = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    else {
+        return Err(wrong(
+            name,
+            raw,
+            "a list of numbers",
+            ErrorCode::InvalidVector,
+        ));
+    };
+    let start = out.len();
+    if inner.bytes().all(|byte| byte.is_ascii_whitespace()) {
+        return Ok(0);
+    }
+    // No comma can stand inside of a number, so each piece is one number, or the start of
+    // something that is none.
+    for (position, piece) in inner.split(',').enumerate() {
+        let piece = piece.trim_ascii();
+        match piece.parse() {
+            Ok(number) if is_number(piece) => out.push(number),
+            _ => {
+                out.truncate(start);
+                let message = format!(
+                    "`{name}[{position}]` must be a number, not {}",
+                    kind_of(piece)
+                );
+                return Err(Error::new(ErrorCode::InvalidVector, message)
+                    .with("field", name)
+                    .with("position", position));
+            }
+        }
+    }
+    Ok(out.len() - start)
+}
+
+/// Whether the text of a JSON value is a number's; `parse` alone would take `inf` as well.
+fn is_number(text: &str) -> bool {
+    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
