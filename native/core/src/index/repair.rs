@@ -221,16 +221,13 @@ impl Builder {
     ) {
         let (graph, links) = (&self.graph, self.graph.links());
         let Workspace {
-            queries,
             visited,
             slots,
             distances,
             keys,
             ..
         } = workspace;
-        queries.resize_with(4, || graph.empty_query());
-        let query = &mut queries[0];
-        graph.row_query(slot, query);
+        let bias = graph.bias(slot);
         let (gone, mut kept): (Vec<Slot>, Vec<Slot>) =
             links.list(slot).partition(|&link| repair.is_dead(link));
         visited.insert(slot);
@@ -242,7 +239,7 @@ impl Builder {
             slots.clear();
             let live = links.list(gone).filter(|&heir| !repair.is_dead(heir));
             slots.extend(live.filter(|&heir| visited.insert(heir)));
-            graph.distances(query, slots, distances);
+            graph.distances_from(slot, slots, distances);
             repaired.evaluations += slots.len();
             keys.clear();
             let pairs = slots.iter().zip(&*distances);
@@ -256,7 +253,7 @@ impl Builder {
         let distinct = heirs
             .into_iter()
             .map(candidate)
-            .filter(|heir| prune::is_distinct(query.bias, heir.distance));
+            .filter(|heir| prune::is_distinct(bias, heir.distance));
         for heir in distinct.take(room) {
             kept.push(heir.slot);
             repaired.added.push(heir.slot);

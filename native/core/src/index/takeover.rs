@@ -111,7 +111,7 @@ impl Builder {
         slots.retain(|&member| visited.insert(member));
         visited.clear();
         evaluations += slots.len();
-        self.graph.distances(query, slots, distances);
+        self.graph.distances_from(slot, slots, distances);
         let wanted = slots
             .iter()
             .zip(&*distances)
