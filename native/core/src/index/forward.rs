@@ -88,7 +88,7 @@ impl Builder {
         } = workspace;
         let (graph, parameters) = (&self.graph, self.graph.parameters());
         let bias = graph.bias(slot);
-        graph.distances_from(slot, slots, distances);
+        graph.distances_among(slot, slots, distances);
         keys.clear();
         let pairs = slots.iter().zip(&*distances);
         keys.extend(pairs.map(|(&other, &distance)| candidate::key(distance, other)));

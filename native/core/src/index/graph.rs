@@ -166,6 +166,13 @@ impl Graph {
         self.kernels.distances_from(slot, &self.codes, slots, out);
     }
 
+    /// As [`Graph::distances_from`], to rows that were read just before.
+    #[inline]
+    pub(super) fn distances_among(&self, slot: Slot, slots: &[Slot], out: &mut Vec<f32>) {
+        out.resize(slots.len(), 0.0);
+        self.kernels.distances_among(slot, &self.codes, slots, out);
+    }
+
     /// The distances from a query to some rows, in their order.
     #[inline]
     pub(super) fn distances(&self, query: &CodeQuery, slots: &[Slot], out: &mut Vec<f32>) {

@@ -70,7 +70,7 @@ pub(super) fn select_neighbors(
         }
         kept.push(nearest);
         let rest = &slots[1..];
-        graph.distances_from(nearest.slot, rest, distances);
+        graph.distances_among(nearest.slot, rest, distances);
         evaluations += rest.len();
         // What stays open moves up, in order, over the kept one and over what is hidden.
         let mut left = 0;

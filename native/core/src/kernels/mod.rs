@@ -188,9 +188,15 @@ impl Kernels {
     /// # Panics
     /// If the query is not as long as a row, or `out` not as long as `slots`.
     pub fn dot_rows(self, query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
+        self.dots(query, rows, slots, true, out);
+    }
+
+    /// As [`Kernels::dot_rows`]; rows that are `far` are asked for ahead, which costs a little
+    /// where they are not.
+    fn dots(self, query: &[i8], rows: &CodeRows, slots: &[Slot], far: bool, out: &mut [i32]) {
         assert_eq!(query.len(), rows.row_bytes(), "codes of the query");
         assert_eq!(out.len(), slots.len(), "dots for the slots");
-        dispatch!(self, dot_rows(query, rows, slots, out));
+        dispatch!(self, dot_rows(query, rows, slots, far, out));
     }
 
     /// `out[i]` = distance of the query to the row of `slots[i]`, with `dot` their dot product:
@@ -200,7 +206,8 @@ impl Kernels {
     /// As [`Kernels::dot_rows`].
     #[inline]
     pub fn distances(self, query: &CodeQuery, rows: &CodeRows, slots: &[Slot], out: &mut [f32]) {
-        self.distances_of(&query.codes, (query.scale, query.bias), rows, slots, out);
+        let scale_and_bias = (query.scale, query.bias);
+        self.distances_of(&query.codes, scale_and_bias, rows, slots, true, out);
     }
 
     /// As [`Kernels::distances`], from a row of the arena, whose codes are read where they are.
@@ -210,7 +217,17 @@ impl Kernels {
     #[inline]
     pub fn distances_from(self, slot: Slot, rows: &CodeRows, slots: &[Slot], out: &mut [f32]) {
         let scale_and_bias = rows.scale_and_bias(slot);
-        self.distances_of(rows.codes(slot), scale_and_bias, rows, slots, out);
+        self.distances_of(rows.codes(slot), scale_and_bias, rows, slots, true, out);
+    }
+
+    /// As [`Kernels::distances_from`], to rows that were read just before.
+    ///
+    /// # Panics
+    /// If `out` is not as long as `slots`.
+    #[inline]
+    pub fn distances_among(self, slot: Slot, rows: &CodeRows, slots: &[Slot], out: &mut [f32]) {
+        let scale_and_bias = rows.scale_and_bias(slot);
+        self.distances_of(rows.codes(slot), scale_and_bias, rows, slots, false, out);
     }
 
     fn distances_of(
@@ -219,13 +236,14 @@ impl Kernels {
         (scale, bias): (f32, f32),
         rows: &CodeRows,
         slots: &[Slot],
+        far: bool,
         out: &mut [f32],
     ) {
         // The dots pass through `out` itself, so that a list of any length is one loop.
         // SAFETY: i32 and f32 have the same size and alignment, and any bits are valid for both.
         let dots =
             unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<i32>(), out.len()) };
-        self.dot_rows(codes, rows, slots, dots);
+        self.dots(codes, rows, slots, far, dots);
         for (out, &slot) in out.iter_mut().zip(slots) {
             let dot = out.to_bits().cast_signed();
             let (row_scale, row_bias) = rows.scale_and_bias(slot);
