@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::slots::SlotAllocator;
 use super::snapshot::{SlotState, Snapshot, TailRow};
 use crate::batch::{Metadata, Row};
+use crate::filter::FilterChanges;
 use crate::index::Graph;
 use crate::log::Location;
 use crate::record::{Sequence, Slot};
 
-/// Applies the actions of one batch, live or from the log.
+/// Applies the actions of batches, live or from the log. The last call is [`Applier::finish`].
 pub struct Applier<'a> {
     /// The snapshot in the making.
     pub state: &'a mut Snapshot,
@@ -18,8 +19,10 @@ pub struct Applier<'a> {
     pub allocator: &'a mut SlotAllocator,
     /// Where codes are written to.
     pub graph: &'a Graph,
-    /// The batch.
+    /// The batch whose actions come next.
     pub sequence: Sequence,
+    /// What the actions so far change in the filter index, which costs least by the batch.
+    pub filters: FilterChanges,
 }
 
 impl Applier<'_> {
@@ -77,7 +80,7 @@ impl Applier<'_> {
         state.ids.insert(id, slot);
         Arc::make_mut(&mut state.alive).insert(slot);
         if let Some(metadata) = metadata {
-            state.filters.insert(slot, metadata);
+            self.filters.insert(slot, metadata);
         }
         if let (Some(statistics), Some(text)) = (&mut state.statistics, text) {
             statistics.add(text);
@@ -96,9 +99,9 @@ impl Applier<'_> {
         new: Option<&Metadata>,
         location: Location,
     ) {
-        self.state.filters.remove(slot, old);
-        if let Some(new) = new {
-            self.state.filters.insert(slot, new);
+        match new {
+            Some(new) => self.filters.replace(slot, old, new),
+            None => self.filters.remove(slot, old),
         }
         if let Some(entry) = self.state.slots.get_mut(slot as usize) {
             entry.sequence = self.sequence;
@@ -111,8 +114,13 @@ impl Applier<'_> {
         if let (Some(statistics), Some(text)) = (&mut self.state.statistics, text) {
             statistics.remove(text);
         }
-        self.state.filters.remove(slot, metadata);
+        self.filters.remove(slot, metadata);
         Arc::make_mut(&mut self.state.alive).remove(slot);
         Arc::make_mut(&mut self.state.dead).push(slot);
+    }
+
+    /// Makes the gathered changes; until then filters find the records as they were.
+    pub fn finish(&mut self) {
+        self.state.filters.apply(std::mem::take(&mut self.filters));
     }
 }

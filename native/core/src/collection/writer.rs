@@ -11,6 +11,7 @@ use super::slots::SlotAllocator;
 use super::snapshot::Snapshot;
 use crate::batch::{Checked, Level, Plan, Row, WriteReply, WriteRequest, plan};
 use crate::error::{Error, Result};
+use crate::filter::FilterChanges;
 use crate::log::{Batch, BatchEncoder, LogWriter};
 use crate::record::Sequence;
 
@@ -152,10 +153,12 @@ impl Writer {
             allocator: &mut self.allocator,
             graph: &self.shared.graph,
             sequence,
+            filters: FilterChanges::default(),
         };
         for ((row, old_text), location) in rows.iter().zip(&old_texts).zip(locations) {
             applier.row(row, old_text.as_deref(), location);
         }
+        applier.finish();
         self.state.sequence = sequence;
         self.state.position = self.log.position();
         Ok(reply(plan, sequence))
