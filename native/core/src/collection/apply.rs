@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::slots::SlotAllocator;
 use super::snapshot::{SlotState, Snapshot, TailRow};
-use crate::batch::{Metadata, Row};
+use crate::batch::Row;
 use crate::filter::FilterChanges;
 use crate::index::Graph;
 use crate::log::Location;
@@ -40,12 +40,12 @@ impl Applier<'_> {
                 if let Some(previous) = previous {
                     self.retire(previous.slot, &previous.metadata, old_text);
                 }
-                self.store(id, vector, *text, metadata.map, location);
+                self.store(id, vector, *text, metadata, location);
             }
             Row::Attributes {
                 metadata, previous, ..
             } => {
-                self.attributes(previous.slot, &previous.metadata, metadata.map, location);
+                self.attributes(previous.slot, &previous.metadata, metadata, location);
             }
             Row::Delete { id, previous } => {
                 self.retire(previous.slot, &previous.metadata, old_text);
@@ -60,7 +60,7 @@ impl Applier<'_> {
         id: &str,
         vector: &[f32],
         text: Option<&str>,
-        metadata: Option<&Metadata>,
+        metadata: &[u8],
         location: Location,
     ) {
         let slot = self.allocator.allocate();
@@ -79,9 +79,7 @@ impl Applier<'_> {
         }
         state.ids.insert(id, slot);
         Arc::make_mut(&mut state.alive).insert(slot);
-        if let Some(metadata) = metadata {
-            self.filters.insert(slot, metadata);
-        }
+        self.filters.insert(slot, metadata);
         if let (Some(statistics), Some(text)) = (&mut state.statistics, text) {
             statistics.add(text);
         }
@@ -92,17 +90,8 @@ impl Applier<'_> {
     }
 
     /// Gives a record other metadata; vector, text and slot stay.
-    pub fn attributes(
-        &mut self,
-        slot: Slot,
-        old: &Metadata,
-        new: Option<&Metadata>,
-        location: Location,
-    ) {
-        match new {
-            Some(new) => self.filters.replace(slot, old, new),
-            None => self.filters.remove(slot, old),
-        }
+    pub fn attributes(&mut self, slot: Slot, old: &[u8], new: &[u8], location: Location) {
+        self.filters.replace(slot, old, new);
         if let Some(entry) = self.state.slots.get_mut(slot as usize) {
             entry.sequence = self.sequence;
             entry.metadata = location;
@@ -110,7 +99,7 @@ impl Applier<'_> {
     }
 
     /// Ends the life of a slot's record; the indexer will take the slot out of the graph.
-    pub fn retire(&mut self, slot: Slot, metadata: &Metadata, text: Option<&str>) {
+    pub fn retire(&mut self, slot: Slot, metadata: &[u8], text: Option<&str>) {
         if let (Some(statistics), Some(text)) = (&mut self.state.statistics, text) {
             statistics.remove(text);
         }

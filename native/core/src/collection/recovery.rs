@@ -184,8 +184,8 @@ fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
             store(applier, &row, location)?;
         }
         (RowKind::Attributes, Some((slot, old))) => {
-            let metadata = metadata::parse(row.metadata())?;
-            applier.attributes(slot, &old, Some(&metadata), location);
+            metadata::validate(row.metadata())?;
+            applier.attributes(slot, &old, row.metadata(), location);
         }
         (RowKind::Delete, Some((slot, old))) => {
             let text = applier.state.read_text(slot)?;
@@ -204,12 +204,12 @@ fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
 }
 
 fn store(applier: &mut Applier<'_>, row: &RowView<'_>, location: Location) -> Result<()> {
-    let metadata = metadata::parse(row.metadata())?;
+    metadata::validate(row.metadata())?;
     applier.store(
         row.id(),
         &row.vector(),
         row.text(),
-        Some(&metadata),
+        row.metadata(),
         location,
     );
     Ok(())

@@ -310,9 +310,9 @@ fn encode(rows: &[Row<'_>]) -> Result<Batch> {
                 metadata,
                 ..
             } => {
-                encoder.store(id, vector, metadata.bytes, *text)?;
+                encoder.store(id, vector, metadata, *text)?;
             }
-            Row::Attributes { id, metadata, .. } => encoder.attributes(id, metadata.bytes)?,
+            Row::Attributes { id, metadata, .. } => encoder.attributes(id, metadata)?,
             Row::Delete { id, .. } => encoder.delete(id)?,
         }
     }
@@ -331,9 +331,9 @@ fn encoded_bytes(row: &Row<'_>) -> usize {
             ..
         } => {
             let text = text.map_or(0, str::len);
-            HEADER + id.len() + vector.len() * 4 + metadata.bytes.len() + text
+            HEADER + id.len() + vector.len() * 4 + metadata.len() + text
         }
-        Row::Attributes { id, metadata, .. } => HEADER + id.len() + metadata.bytes.len(),
+        Row::Attributes { id, metadata, .. } => HEADER + id.len() + metadata.len(),
         Row::Delete { id, .. } => HEADER + id.len(),
     }
 }
