@@ -99,9 +99,15 @@ pub(in super::super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
 }
 
 #[target_feature(enable = "avx2")]
-pub(in super::super) fn dot_rows(query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
+pub(in super::super) fn dot_rows(
+    query: &[i8],
+    rows: &CodeRows,
+    slots: &[Slot],
+    far: bool,
+    out: &mut [i32],
+) {
     let query = query.as_chunks::<LINE_BYTES>().0;
-    for_each_four_rows(rows, slots, out, |rows| dot_four(query, rows));
+    for_each_four_rows(rows, slots, far, out, |rows| dot_four(query, rows));
 }
 
 /// The dot products of a query with four rows, at most as many lines as the query has.
