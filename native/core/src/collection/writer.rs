@@ -138,7 +138,9 @@ impl Writer {
             .map(|action| action.row(request, checked))
             .collect::<Result<_>>()?;
         let old_texts = self.old_texts(&rows)?;
-        let appended = self.log.append(sequence, encode(&rows)?);
+        let encoder = self.log.encoder(rows.iter().map(encoded_bytes).sum());
+        let batch = encode(&rows, encoder)?;
+        let appended = self.log.append(sequence, batch);
         self.unsynced = true;
         self.lost |= appended.is_err();
         let locations = appended?;
@@ -299,8 +301,7 @@ impl Writer {
     }
 }
 
-fn encode(rows: &[Row<'_>]) -> Result<Batch> {
-    let mut encoder = BatchEncoder::with_capacity(rows.iter().map(encoded_bytes).sum());
+fn encode(rows: &[Row<'_>], mut encoder: BatchEncoder) -> Result<Batch> {
     for row in rows {
         match row {
             Row::Store {
@@ -319,9 +320,9 @@ fn encode(rows: &[Row<'_>]) -> Result<Batch> {
     encoder.finish()
 }
 
-/// About what a row takes in the log.
+/// What a row takes in the log at most, and little more than it does.
 fn encoded_bytes(row: &Row<'_>) -> usize {
-    const HEADER: usize = 48;
+    const HEADER: usize = 32;
     match row {
         Row::Store {
             id,
