@@ -141,6 +141,17 @@ pub struct WriteOptions {
     pub outcomes: OutcomeDetail,
     /// Makes a retry of this very request harmless.
     pub idempotency_key: Option<String>,
+    /// Set where the batch is a chunk of a stream that can be resumed.
+    pub stream: Option<StreamPart>,
+}
+
+/// Which part of a stream a batch is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamPart {
+    /// The caller's name for the stream.
+    pub stream_id: String,
+    /// Place of the batch's first operation in the stream, from 0.
+    pub offset: u64,
 }
 
 impl Default for WriteOptions {
@@ -153,6 +164,7 @@ impl Default for WriteOptions {
             wait_for: Level::default(),
             outcomes: OutcomeDetail::default(),
             idempotency_key: None,
+            stream: None,
         }
     }
 }

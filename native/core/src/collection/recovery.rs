@@ -8,6 +8,7 @@ use super::apply::Applier;
 use super::checkpoint::{self, Checkpoint};
 use super::config::{CollectionConfig, Thresholds};
 use super::ids::IdTable;
+use super::kept::{self, KeptReply, StreamOffset};
 use super::slots::SlotAllocator;
 use super::snapshot::Snapshot;
 use crate::cow::CowVec;
@@ -16,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::filter::FilterIndex;
 use crate::index::{Builder, Graph};
 use crate::log::{
-    self, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind, RowView,
+    self, CommittedBatch, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind,
+    RowView,
 };
 use crate::metadata;
 use crate::record::{Sequence, Slot};
@@ -49,7 +51,7 @@ pub fn open(
     thresholds: &Thresholds,
 ) -> Result<Recovered> {
     let graph = Arc::new(Graph::new(config.index_parameters()));
-    let checkpoint = match checkpoint::read(&**storage, directory, &graph)? {
+    let mut checkpoint = match checkpoint::read(&**storage, directory, &graph)? {
         Some(checkpoint) => checkpoint,
         None => empty(&graph, config),
     };
@@ -59,9 +61,10 @@ pub fn open(
     // Old versions are read while batches are applied, from files that replay may reach only
     // later, so the rows are noted first and applied when all files are open.
     let mut rows: Vec<(Sequence, Location)> = Vec::new();
-    let recovery = log::recover(&**storage, &log_directory, &checkpoint.manifest, |batch| {
+    let manifest = checkpoint.manifest.clone();
+    let recovery = log::recover(&**storage, &log_directory, &manifest, |batch| {
         rows.extend(batch.rows().map(|(location, _)| (batch.sequence, location)));
-        Ok(())
+        remember(&mut checkpoint, batch)
     })?;
     for leftover in &recovery.leftovers {
         storage.remove(leftover)?;
@@ -97,6 +100,19 @@ pub fn open(
     })
 }
 
+/// What a batch says beside its rows.
+fn remember(checkpoint: &mut Checkpoint, batch: &CommittedBatch<'_>) -> Result<()> {
+    if let Some(bytes) = batch.idempotency {
+        let reply = KeptReply::decode(bytes)?;
+        checkpoint.replies.insert(Arc::new(reply));
+    }
+    if let Some(bytes) = batch.stream_offsets {
+        let offset = StreamOffset::decode(bytes)?;
+        checkpoint.streams.insert(Arc::new(offset));
+    }
+    Ok(())
+}
+
 fn empty(graph: &Arc<Graph>, config: &CollectionConfig) -> Checkpoint {
     let lexical = config
         .embedder
@@ -112,6 +128,8 @@ fn empty(graph: &Arc<Graph>, config: &CollectionConfig) -> Checkpoint {
         filters: FilterIndex::default(),
         statistics: lexical.then(Statistics::default),
         builder: Builder::new(Arc::clone(graph)),
+        replies: kept::no_replies(),
+        streams: kept::no_streams(),
     }
 }
 
@@ -133,6 +151,8 @@ fn begin(checkpoint: Checkpoint, files: LogFiles) -> (Snapshot, SlotAllocator, B
         dead: Arc::new(checkpoint.dead),
         entry: checkpoint.builder.entry(),
         files,
+        replies: checkpoint.replies,
+        streams: checkpoint.streams,
     };
     (state, allocator, checkpoint.builder)
 }
