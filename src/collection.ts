@@ -10,6 +10,7 @@ import {
 } from './encode.js';
 import { batchError, VolleyError } from './errors.js';
 import type { Filter } from './filter.js';
+import { InterruptibleCall, type InterruptOptions } from './interrupt.js';
 import type { Door } from './native/door.js';
 import * as options from './options.js';
 import type {
@@ -21,6 +22,7 @@ import type {
   VectorRecord,
   WriteResult,
 } from './results.js';
+import type { BatchOperations } from './settings.js';
 import type {
   CollectionInfo,
   Columns,
@@ -64,24 +66,14 @@ export class Collection<Metadata extends object = JsonObject> {
   /** Numbers per vector. */
   readonly dimension: number;
 
-  readonly #door: Door;
-  readonly #embedder: Embedder | undefined;
-  readonly #closing: AbortSignal;
+  readonly #parts: CollectionParts;
   #closed = false;
 
   /** @internal */
-  constructor(
-    door: Door,
-    name: string,
-    dimension: number,
-    embedder: Embedder | undefined,
-    closing: AbortSignal,
-  ) {
-    this.name = name;
-    this.dimension = dimension;
-    this.#door = door;
-    this.#embedder = embedder;
-    this.#closing = closing;
+  constructor(parts: CollectionParts) {
+    this.name = parts.name;
+    this.dimension = parts.dimension;
+    this.#parts = parts;
   }
 
   /**
@@ -165,7 +157,12 @@ export class Collection<Metadata extends object = JsonObject> {
     const taken = options.take('search', searchOptions, options.SEARCH_OPTIONS);
     const onError = options.takeOnError(searchOptions);
     const { header, block, refused } = encodeQueries(queries, this.dimension);
-    const { reply, embeddingFailure } = await this.#call('search', { ...header, ...taken }, block);
+    const { reply, embeddingFailure } = await this.#call(
+      'search',
+      { ...header, ...taken },
+      block,
+      searchOptions,
+    );
     const result = decodeSearch<Metadata>(reply, refused);
     const failed = searchOptions.atomic === true && result.status === 'failed';
     if (failed && onError === 'throw')
@@ -269,9 +266,15 @@ export class Collection<Metadata extends object = JsonObject> {
     given: WriteOptions,
   ): Promise<Result> {
     const onError = options.takeOnError(given);
-    const { reply, embeddingFailure } = await this.#call(verb, { ...header, ...taken }, block);
+    const { reply, embeddingFailure } = await this.#call(
+      verb,
+      { ...header, ...taken },
+      block,
+      given,
+    );
     const result = decodeWrite<Result>(reply, refused);
-    const failed = given.atomic !== false && result.status === 'failed';
+    const atomic = given.atomic ?? this.#parts.settings.atomicByDefault;
+    const failed = atomic && result.status === 'failed';
     if (failed && onError === 'throw')
       throw batchError(result, result.failedCount, embeddingFailure);
     return result;
@@ -281,12 +284,27 @@ export class Collection<Metadata extends object = JsonObject> {
     verb: string,
     header: options.WireOptions,
     block?: Float32Array,
+    interrupt: InterruptOptions = {},
   ): Promise<EmbeddedReply> {
-    if (this.#closed) {
-      throw new VolleyError('STORE_CLOSED', `collection ${this.name}: the handle was closed`);
-    }
-    const json = JSON.stringify({ collection: this.name, ...header });
-    const reply = await this.#door.call(verb, json, block);
-    return finishWithEmbeddings(this.#door, this.name, this.#embedder, this.#closing, reply);
+    if (this.#closed) throw handleClosed(this.name);
+    const { door, closing } = this.#parts;
+    const call = new InterruptibleCall(door, interrupt, closing, {});
+    const reply = await call.send(verb, JSON.stringify({ collection: this.name, ...header }), block);
+    return finishWithEmbeddings(this.#parts, call, reply);
   }
+}
+
+/** @internal What a handle of a collection is made of. */
+export interface CollectionParts {
+  readonly door: Door;
+  readonly name: string;
+  readonly dimension: number;
+  readonly embedder: Embedder | undefined;
+  readonly settings: BatchOperations;
+  /** Aborted when the store closes. */
+  readonly closing: AbortSignal;
+}
+
+function handleClosed(name: string): VolleyError {
+  return new VolleyError('STORE_CLOSED', `collection ${name}: the handle was closed`);
 }

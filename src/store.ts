@@ -5,6 +5,8 @@ import { VolleyError } from './errors.js';
 import { binding } from './native/binding.js';
 import { Door, type Reply } from './native/door.js';
 import { COLLECTION_OPTIONS, HANDLE_OPTIONS, HNSW_OPTIONS, OPEN_OPTIONS, take } from './options.js';
+import { BATCH_OPERATIONS, type BatchOperations, readSettings } from './settings.js';
+import type { BatchProgress } from './progress.js';
 import type {
   CollectionHandleOptions,
   CollectionInfo,
@@ -42,18 +44,29 @@ export async function open(path: string, options: OpenOptions = {}): Promise<Sto
       details: { field: 'path' },
     });
   }
-  const header = take('open', options, OPEN_OPTIONS);
-  return new Store(await Door.open(path, JSON.stringify(header)));
+  const { batchOperations } = options;
+  const header = {
+    ...take('open', options, OPEN_OPTIONS),
+    ...(batchOperations && {
+      batch_operations: take('open batchOperations', batchOperations, BATCH_OPERATIONS),
+    }),
+  };
+  const door = await Door.open(path, JSON.stringify(header));
+  return new Store(door, await readSettings(door));
 }
 
 /** An open store. Made by {@link open}. */
 export class Store {
+  /** How the store treats batches: every key of `batchOperations`. */
+  readonly batchOperations: Readonly<BatchOperations>;
+
   readonly #door: Door;
   readonly #closing = new AbortController();
 
   /** @internal */
-  constructor(door: Door) {
+  constructor(door: Door, batchOperations: BatchOperations) {
     this.#door = door;
+    this.batchOperations = Object.freeze(batchOperations);
   }
 
   /**
@@ -109,9 +122,22 @@ export class Store {
     await this.#door.call('collections.drop', collectionHeader(name));
   }
 
-  /** Every limit with its unit, e.g. `idBytesMax`: `{ value: 512, unit: 'bytes' }`. */
+  /**
+   * Every limit with its unit, e.g. `idBytesMax`: `{ value: 512, unit: 'bytes' }`, and what is
+   * free of the memory that requests may take: `memoryFreeBytes`.
+   */
   async limits(): Promise<Limits> {
     return camelDeep(await this.#door.call('limits', '{}')) as unknown as Limits;
+  }
+
+  /**
+   * How far a batch is that runs or ran lately, by the `batchId` of its result.
+   *
+   * @throws VolleyError `NOT_FOUND`.
+   */
+  async batch(batchId: string): Promise<BatchProgress> {
+    const header = JSON.stringify({ batch_id: batchId });
+    return camelDeep(await this.#door.call('batches.get', header)) as BatchProgress;
   }
 
   /**
@@ -135,7 +161,9 @@ export class Store {
     const info = camelDeep(wire) as CollectionInfo;
     matchEmbedder(info.name, info.embedder, embedder);
     const { name, dimension } = info;
-    return new Collection(this.#door, name, dimension, embedder, this.#closing.signal);
+    const { batchOperations: settings } = this;
+    const closing = this.#closing.signal;
+    return new Collection({ door: this.#door, name, dimension, embedder, settings, closing });
   }
 }
 

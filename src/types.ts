@@ -1,5 +1,7 @@
 import type { BuiltInEmbedder, Embedder, EmbedderIdentity } from './embedder.js';
 import type { Filter } from './filter.js';
+import type { InterruptOptions } from './interrupt.js';
+import type { BatchOperationsOptions } from './settings.js';
 
 /** A value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject;
@@ -45,6 +47,8 @@ export interface OpenOptions {
    * processors.
    */
   threads?: number | undefined;
+  /** How batches are treated: a preset, single keys, or both. */
+  batchOperations?: BatchOperationsOptions | undefined;
 }
 
 /** Shape of the graph. Larger values find more and cost more. */
@@ -258,8 +262,11 @@ export type Missing = 'error' | 'ignore';
 export type OnError = 'throw' | 'collect';
 
 /** Options of every write. */
-export interface WriteOptions {
-  /** All operations or none; otherwise each operation (or group) stands alone. @default true */
+export interface WriteOptions extends InterruptOptions {
+  /**
+   * All operations or none; otherwise each operation (or group) stands alone. Default: `true`,
+   * or what the store's `atomicByDefault` says.
+   */
   atomic?: boolean | undefined;
   /** The caller's own cap on operations: over it, nothing is done and `BATCH_TOO_LARGE`. */
   batchSizeLimit?: number | undefined;
@@ -342,7 +349,8 @@ export interface QueryColumns {
 
 /** Options of `search`: defaults for queries that do not say, and the batch's own. */
 export interface SearchOptions<Metadata extends object = JsonObject>
-  extends QueryOptions<Metadata> {
+  extends QueryOptions<Metadata>,
+    InterruptOptions {
   /** One bad query fails all; otherwise it fails alone. @default false */
   atomic?: boolean | undefined;
   /** The caller's own cap on queries: over it, nothing is done and `BATCH_TOO_LARGE`. */

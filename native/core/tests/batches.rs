@@ -142,7 +142,7 @@ fn keys_survive_a_crash_a_checkpoint_and_the_end_of_their_log_file() {
         let store = open(storage.clone());
         create(&store, "cosine");
         insert(&store, body.clone());
-        let image: Arc<FaultyStorage> = Arc::new(storage.crash_image(3));
+        let image = Arc::new(storage.crash_image(3));
         let crashed = open(image);
         assert_eq!(insert(&crashed, body.clone())["replayed"], true);
         store.close().unwrap();

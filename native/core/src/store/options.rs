@@ -40,7 +40,7 @@ impl StoreOptions {
             return Ok(StoreOptions::default());
         }
         let malformed = |error| Error::invalid("options", format!("options: {error}"));
-        let given: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
+        let given: Value = serde_json::from_slice(bytes).map_err(malformed)?;
         if let Some(durability) = given.get("durability")
             && Durability::deserialize(durability).is_err()
         {
