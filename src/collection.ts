@@ -23,6 +23,25 @@ import type {
   WriteResult,
 } from './results.js';
 import type { BatchOperations } from './settings.js';
+import {
+  DELETE_STREAM_OPTIONS,
+  type DeleteStreamOptions,
+  INSERT_STREAM_OPTIONS,
+  type InsertStreamOptions,
+  type Source,
+  streamRules,
+  UPDATE_STREAM_OPTIONS,
+  type UpdateStreamOptions,
+  WRITE_STREAM_OPTIONS,
+  type WriteStreamOptions,
+} from './stream/options.js';
+import type { OperationStream } from './stream/results.js';
+import {
+  type SearchStreamOptions,
+  type StreamQueryResult,
+  searchStream,
+} from './stream/search-stream.js';
+import { type StreamTarget, WriteStream } from './stream/write-stream.js';
 import type {
   CollectionInfo,
   Columns,
@@ -137,6 +156,82 @@ export class Collection<Metadata extends object = JsonObject> {
   ): Promise<MixedResult> {
     const taken = options.take('write', writeOptions, options.MIXED_OPTIONS);
     return this.#write('write', encodeOperations(operations), taken, writeOptions);
+  }
+
+  /**
+   * Adds the records of a source of any length, chunk by chunk; see {@link OperationStream}.
+   *
+   * The source may be an array, a generator, a web or a Node stream, of rows or of columns. It is
+   * read only as fast as chunks are committed and the memory budget allows.
+   *
+   * @throws VolleyError `INVALID_ARGUMENT` for a source that cannot be iterated and for bad
+   *   options. All else is told by the stream.
+   */
+  insertStream<Item extends InsertRow<Metadata> | Columns<Metadata>>(
+    source: Source<Item>,
+    streamOptions: InsertStreamOptions<InsertRow<Metadata>> = {},
+  ): OperationStream<InsertRow<Metadata>> {
+    const known = INSERT_STREAM_OPTIONS;
+    const encode = (input: unknown) => encodeVectors('insertStream', input);
+    return this.#stream('insertStream', 'insert', source, { streamOptions, known, encode });
+  }
+
+  /** Changes the records of a source of any length, as `insertStream` adds them. */
+  updateStream<Item extends UpdateRow<Metadata> | Columns<MetadataPatch<Metadata> & object>>(
+    source: Source<Item>,
+    streamOptions: UpdateStreamOptions<UpdateRow<Metadata>> = {},
+  ): OperationStream<UpdateRow<Metadata>> {
+    const known = UPDATE_STREAM_OPTIONS;
+    const encode = encodeUpdates;
+    return this.#stream('updateStream', 'update', source, { streamOptions, known, encode });
+  }
+
+  /** Removes the records of a source of ids of any length, as `insertStream` adds them. */
+  deleteStream(
+    source: Source<string>,
+    streamOptions: DeleteStreamOptions<string> = {},
+  ): OperationStream<string> {
+    const known = DELETE_STREAM_OPTIONS;
+    const encode = (input: unknown) => encodeIds('deleteStream', input);
+    return this.#stream('deleteStream', 'delete', source, { streamOptions, known, encode });
+  }
+
+  /** Runs the operations of a source of any length in its order, as `insertStream` adds records. */
+  writeStream(
+    source: Source<Operation<Metadata>>,
+    streamOptions: WriteStreamOptions<Operation<Metadata>> = {},
+  ): OperationStream<Operation<Metadata>> {
+    const known = WRITE_STREAM_OPTIONS;
+    const encode = encodeOperations;
+    return this.#stream('writeStream', 'write', source, { streamOptions, known, encode });
+  }
+
+  /**
+   * How many operations of a stream, from its beginning, are committed; 0 for one that is not
+   * known, or not any more.
+   */
+  async streamOffset(streamId: string): Promise<number> {
+    const { reply } = await this.#call('stream.offset', { stream_id: streamId });
+    return reply.offset as number;
+  }
+
+  /**
+   * Answers the queries of a source of any length, a few chunks ahead of its reader. Each chunk
+   * is one search: its queries see one snapshot.
+   *
+   * @throws VolleyError While iterating, what `search` throws; errors of the source as they are.
+   */
+  searchStream(
+    queries: Source<SearchQuery<Metadata>>,
+    streamOptions: SearchStreamOptions<Metadata> = {},
+  ): AsyncIterableIterator<StreamQueryResult<Metadata>> {
+    const { settings } = this.#parts;
+    return searchStream({
+      queries,
+      options: streamOptions,
+      settings,
+      search: (chunk, searchOptions) => this.search(chunk, searchOptions),
+    });
   }
 
   /**
@@ -259,6 +354,20 @@ export class Collection<Metadata extends object = JsonObject> {
     await this.close();
   }
 
+  #stream<Item>(
+    call: string,
+    verb: StreamTarget['verb'],
+    source: unknown,
+    how: StreamHow<Item>,
+  ): OperationStream<Item> {
+    if (this.#closed) throw handleClosed(this.name);
+    const { streamOptions, known, encode } = how;
+    const taken = options.take(call, streamOptions, known);
+    const rules = streamRules(streamOptions, this.#parts.settings);
+    const target = { parts: this.#parts, call, verb, taken, encode };
+    return new WriteStream(target, source, rules) as OperationStream<Item>;
+  }
+
   async #write<Result extends WriteResult>(
     verb: string,
     { header, block, refused }: Encoded,
@@ -292,6 +401,13 @@ export class Collection<Metadata extends object = JsonObject> {
     const reply = await call.send(verb, JSON.stringify({ collection: this.name, ...header }), block);
     return finishWithEmbeddings(this.#parts, call, reply);
   }
+}
+
+/** What one kind of stream says of itself. */
+interface StreamHow<Item> {
+  readonly streamOptions: WriteStreamOptions<Item>;
+  readonly known: options.OptionNames;
+  readonly encode: (input: unknown) => Encoded;
 }
 
 /** @internal What a handle of a collection is made of. */

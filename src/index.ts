@@ -14,6 +14,22 @@ export {
   type VolleyErrorOptions,
 } from './errors.js';
 export type { Condition, FieldConditions, Filter, FilterValue } from './filter.js';
+export { type OpenAiEmbedderOptions, openAiEmbedder } from './http-embedder.js';
+export type { InterruptOptions } from './interrupt.js';
+export type { BatchProgress, Progress } from './progress.js';
 export type * from './results.js';
+export type { BatchOperations, BatchOperationsOptions, Preset } from './settings.js';
 export { open, type Store, version } from './store.js';
 export type * from './types.js';
+export { failureLine } from './stream/failure-line.js';
+export type {
+  DeleteStreamOptions,
+  InsertStreamOptions,
+  Source,
+  StreamDuplicatesOption,
+  UpdateStreamOptions,
+  WriteStreamOptions,
+} from './stream/options.js';
+export type * from './stream/results.js';
+export type { SearchStreamOptions, StreamQueryResult } from './stream/search-stream.js';
+export { StreamError } from './stream/stream-error.js';

@@ -9,6 +9,7 @@ export class OutcomeQueue {
   #iterated = false;
   #left = false;
   #ended = false;
+  #isOpen = false;
   #error: unknown;
   #wakeReader: (() => void) | undefined;
   #wakeWriter: (() => void) | undefined;
@@ -37,11 +38,17 @@ export class OutcomeQueue {
 
   /** Resolves once the reader has made room, or there is none. */
   async room(): Promise<void> {
-    while (this.isRead && this.#chunks.length >= this.#chunksMax) {
+    while (this.isRead && !this.#isOpen && this.#chunks.length >= this.#chunksMax) {
       await new Promise<void>((resolve) => {
         this.#wakeWriter = resolve;
       });
     }
+  }
+
+  /** Waits for the reader no longer: the stream ends, and only a few outcomes are left. */
+  release(): void {
+    this.#isOpen = true;
+    this.#wakeWriter?.();
   }
 
   /** Nothing more comes; a reader then meets the error, if there is one. */

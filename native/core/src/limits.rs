@@ -18,6 +18,8 @@ pub const STREAM_ID_BYTES_MAX: usize = 255;
 pub const STREAMS_KEPT: usize = 1000;
 /// Age at which a stream's offset is forgotten, in milliseconds (7 days).
 pub const STREAM_AGE_MS_MAX: usize = 7 * 24 * 3600 * 1000;
+/// Atomic streams of one store that are open at the same time.
+pub const STAGES_MAX: usize = 64;
 /// Batches that have ended and whose progress can still be asked for.
 pub const BATCHES_KEPT: usize = 1000;
 /// Requests of one store that wait for their caller to embed texts.

@@ -18,7 +18,7 @@ mod write;
 pub use encode::{
     collection_reply, collections_reply, compact_reply, config_reply, count_reply, drop_reply,
     embed_reply, error_reply, get_reply, indexed_reply, limits_reply, list_reply, offset_reply,
-    progress_reply, reservation_reply, search_reply, write_reply,
+    progress_reply, reservation_reply, search_reply, stage_ended_reply, stage_reply, write_reply,
 };
 pub use request::{
     BatchProgress, CollectionInfo, CompactReport, CreateCollection, Embedder, Hnsw, ListRequest,
@@ -108,6 +108,11 @@ fn decode_verb<'a>(
             code: read::cancel_reason(fields)?,
         }),
         "stream.offset" => read::stream_offset(fields),
+        "stage.begin" => Ok(Request::BeginStage {
+            collection: fields.collection()?,
+        }),
+        "stage.commit" => read::end_stage(fields, true),
+        "stage.drop" => read::end_stage(fields, false),
         "memory.reserve" => read::reserve(fields),
         "memory.release" => read::release(fields),
         _ => {

@@ -113,3 +113,11 @@ pub(super) fn cancel_reason(fields: &mut Fields<'_>) -> Result<ErrorCode> {
         .word("reason", &reasons)?
         .unwrap_or(ErrorCode::Cancelled))
 }
+
+pub(super) fn end_stage(fields: &mut Fields<'_>, commit: bool) -> Result<Request> {
+    Ok(Request::EndStage {
+        collection: fields.collection()?,
+        stage: fields.integer("stage")?.ok_or_else(|| missing("stage"))?,
+        commit,
+    })
+}

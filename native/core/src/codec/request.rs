@@ -100,6 +100,20 @@ pub enum Request {
         /// The stream's name.
         stream_id: String,
     },
+    /// Begin an atomic stream.
+    BeginStage {
+        /// The collection's name.
+        collection: String,
+    },
+    /// End an atomic stream.
+    EndStage {
+        /// The collection's name.
+        collection: String,
+        /// The stage's number.
+        stage: u64,
+        /// Whether it becomes visible; else it is given up.
+        commit: bool,
+    },
     /// Reserve memory for a later call.
     ReserveMemory {
         /// How much, as that call's header and block will count.

@@ -92,6 +92,7 @@ fn options(fields: &mut Fields<'_>, defaults: &WriteOptions) -> Result<WriteOpti
         outcomes: fields.word("outcomes", &OUTCOMES)?.unwrap_or_default(),
         idempotency_key: name(fields, "idempotency_key", IDEMPOTENCY_KEY_BYTES_MAX)?,
         stream: stream(fields)?,
+        stage: fields.integer("stage")?,
     })
 }
 

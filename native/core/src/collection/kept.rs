@@ -207,6 +207,7 @@ impl StreamOffset {
 }
 
 /// What a commit remembers beside its rows.
+#[derive(Default)]
 pub struct Kept {
     reply: Option<Arc<KeptReply>>,
     stream: Option<Arc<StreamOffset>>,

@@ -22,6 +22,7 @@ mod search;
 mod shared;
 mod slots;
 mod snapshot;
+mod stages;
 mod writer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +32,7 @@ use std::thread::JoinHandle;
 pub use config::{CollectionConfig, Durability, SYNC_INTERVAL_MS, Thresholds};
 pub use kept::{Claim, KeptReply};
 pub use mailbox::OnCompacted;
-pub use queue::{OnWritten, Terms, WriteJob};
+pub use queue::{OnWritten, StageStep, Terms, WriteJob};
 pub use reader::Page;
 pub use search::{EF_SEARCH_DEFAULT, Found, Match};
 pub use shared::Shared;

@@ -37,6 +37,19 @@ pub struct Terms {
     pub fingerprint: Option<u128>,
     /// The point of no return.
     pub gate: Arc<Gate>,
+    /// What it does to an atomic stream, where it is part of one.
+    pub step: Option<StageStep>,
+}
+
+/// What a job does to an atomic stream, which is named by a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageStep {
+    /// Its operations are a part of the stream.
+    Append(u64),
+    /// All parts are there: they become visible at once.
+    Commit(u64),
+    /// The stream is given up.
+    Drop(u64),
 }
 
 impl WriteJob {

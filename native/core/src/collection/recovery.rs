@@ -15,7 +15,7 @@ use crate::cow::CowVec;
 use crate::embed::{EmbedderDescription, Statistics};
 use crate::error::{Error, Result};
 use crate::filter::FilterIndex;
-use crate::index::{Builder, Graph};
+use crate::index::{Builder, Graph, Metric};
 use crate::log::{
     self, CommittedBatch, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind,
     RowView,
@@ -79,8 +79,11 @@ pub fn open(
         graph: &graph,
         sequence: 0,
     };
-    if applier.state.slots.is_empty() {
-        bound_length(applier.state, &graph, &rows)?;
+    if applier.state.slots.is_empty() && config.metric == Metric::DotProduct {
+        let sequence = rows.first().map(|(sequence, _)| *sequence);
+        let first = rows.iter().take_while(|row| Some(row.0) == sequence);
+        let first: Vec<Location> = first.map(|row| row.1).collect();
+        bound_length(applier.state, &graph, &first)?;
     }
     for (sequence, location) in rows {
         applier.sequence = sequence;
@@ -158,13 +161,13 @@ fn begin(checkpoint: Checkpoint, files: LogFiles) -> (Snapshot, SlotAllocator, B
 }
 
 /// The first batch decides the scale of dot products, now as when it was written.
-fn bound_length(state: &Snapshot, graph: &Graph, rows: &[(Sequence, Location)]) -> Result<()> {
-    let first = rows.first().map(|(sequence, _)| *sequence);
-    let batch = rows
-        .iter()
-        .take_while(|(sequence, _)| Some(*sequence) == first);
+///
+/// # Errors
+/// `CORRUPTED` where a row is not what was written.
+pub fn bound_length(state: &Snapshot, graph: &Graph, batch: &[Location]) -> Result<()> {
     let guards: Vec<RowGuard> = batch
-        .map(|(_, location)| state.files.row(*location))
+        .iter()
+        .map(|location| state.files.row(*location))
         .collect::<Result<_>>()?;
     let vectors: Vec<_> = guards.iter().map(|guard| guard.view().vector()).collect();
     graph.bound_length(&mut vectors.iter().map(|vector| &**vector));
@@ -180,7 +183,10 @@ fn encode_tail(state: &Snapshot, graph: &Graph) -> Result<()> {
 }
 
 /// One row of a committed batch. It is a resolved action, so nothing is decided again.
-fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
+///
+/// # Errors
+/// `CORRUPTED` where the row is not what was written, or changes a record that is not there.
+pub fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
     let guard = applier.state.files.row(location)?;
     let row = guard.view();
     let id = row.id();

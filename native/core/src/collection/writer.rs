@@ -1,15 +1,19 @@
 //! The one writer of a collection: plan, log, apply, publish.
 
+mod staging;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::apply::Applier;
 use super::config::{Durability, SYNC_INTERVAL_MS, Thresholds};
 use super::kept::{self, Kept};
-use super::queue::{IndexUpdate, OnWritten, Terms, Work};
+use super::queue::{IndexUpdate, OnWritten, StageStep, Terms, Work, WriteJob};
 use super::shared::Shared;
 use super::slots::SlotAllocator;
 use super::snapshot::Snapshot;
+use super::stages::StagedBatch;
 use crate::batch::{Checked, Level, Plan, Row, WriteReply, WriteRequest, plan};
 use crate::error::{Error, ErrorCode, Result};
 use crate::log::{Batch, BatchEncoder, LogWriter};
@@ -30,6 +34,8 @@ pub struct Writer {
     unsynced: bool,
     /// An append has failed since the last publication.
     lost: bool,
+    /// Atomic streams whose parts are coming.
+    stages: BTreeMap<u64, StagedBatch>,
 }
 
 /// A batch that is in the log and applied, but not yet published and acknowledged.
@@ -61,6 +67,7 @@ impl Writer {
             synced: Instant::now(),
             unsynced: false,
             lost: false,
+            stages: BTreeMap::new(),
         }
     }
 
@@ -84,9 +91,9 @@ impl Writer {
     fn step(&mut self, work: Work) {
         self.publish_updates(work.updates);
         let mut pending = Vec::with_capacity(work.jobs.len());
-        for job in work.jobs {
+        for mut job in work.jobs {
             let before = self.state.sequence;
-            let reply = self.commit(&job.request, &job.checked, &job.terms);
+            let reply = self.run_job(&mut job);
             let committed = self.state.sequence > before;
             pending.push(Pending {
                 request: job.request,
@@ -120,6 +127,21 @@ impl Writer {
         }
         self.publish();
         published.into_iter().for_each(|done| done());
+    }
+
+    fn run_job(&mut self, job: &mut WriteJob) -> Result<WriteReply> {
+        let WriteJob {
+            request,
+            checked,
+            terms,
+            ..
+        } = job;
+        match terms.step {
+            None => self.commit(request, checked, terms),
+            Some(StageStep::Append(number)) => self.append_part(number, request, checked, terms),
+            Some(StageStep::Commit(number)) => self.commit_stage(number, terms),
+            Some(StageStep::Drop(number)) => self.drop_stage(number, terms),
+        }
     }
 
     /// The way of every write: plan, log, apply. Readers see nothing of it yet.

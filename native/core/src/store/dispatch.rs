@@ -13,7 +13,7 @@ use super::unembedded::Waiting;
 use super::{Inner, embedding, memory, reads};
 use crate::batch::{self, Checked, Counts, Level, SearchRequest, WriteReply, WriteRequest};
 use crate::codec::{self, Request, Resume};
-use crate::collection::{Claim, Collection, KeptReply, Terms, WriteJob};
+use crate::collection::{Claim, Collection, KeptReply, StageStep, Terms, WriteJob};
 use crate::error::{Error, Result};
 use crate::record::Sequence;
 
@@ -57,6 +57,8 @@ enum Next {
     Embed(Waiting),
     /// Another request goes on with what this one brings.
     Resume(Box<Call>, Waiting, Resume),
+    /// An atomic stream ends.
+    EndStage(Arc<Collection>, StageStep),
     /// It waits for memory that a later call will use.
     Reserve(usize, Class),
     /// The reply comes from elsewhere.
@@ -116,7 +118,15 @@ impl Call {
     /// the one of its admission.
     pub fn start(mut self, incoming: Incoming, reservation: Option<Reservation>) {
         self.reservations.extend(reservation);
-        let writes = ["insert", "update", "delete", "write", "resume"];
+        let writes = [
+            "insert",
+            "update",
+            "delete",
+            "write",
+            "resume",
+            "stage.commit",
+            "stage.drop",
+        ];
         if writes.contains(&incoming.verb.as_str()) {
             self.ticket = Some(self.inner.order.ticket());
         }
@@ -170,6 +180,7 @@ impl Call {
                 };
                 waiting_call.go_on(next);
             }
+            Ok(Next::EndStage(collection, step)) => self.end_stage(&collection, step),
             Ok(Next::Reserve(bytes, class)) => memory::reserve(self, bytes, class),
             Ok(Next::Later) => {}
             Err(error) => self.refuse(&error),
@@ -219,6 +230,22 @@ impl Call {
                 self.compact(&*inner.collection(&collection)?);
                 Ok(Next::Later)
             }
+            Request::EndStage {
+                collection,
+                stage,
+                commit,
+            } => {
+                let collection = inner.collection(&collection)?;
+                inner
+                    .stages
+                    .end(stage, collection.name(), &self.context.caller)?;
+                let step = if commit {
+                    StageStep::Commit
+                } else {
+                    StageStep::Drop
+                };
+                Ok(Next::EndStage(collection, step(stage)))
+            }
             Request::ReserveMemory { bytes, deletes } => {
                 let class = if deletes { Class::Delete } else { Class::Other };
                 Ok(Next::Reserve(bytes, class))
@@ -233,6 +260,13 @@ impl Call {
         let count = request.operations.len();
         self.batch.received(collection.name(), count);
         batch::check_batch_size("max_batch_size", self.context.max_batch_size, count)?;
+        if let Some(stage) = request.options.stage {
+            let (name, caller) = (collection.name(), &self.context.caller);
+            self.inner.stages.check(stage, name, caller, &request)?;
+            // Each operation is judged by itself, so that all failures are told; one is enough
+            // for the whole stream not to commit.
+            request.options.atomic = false;
+        }
         if let Some(key) = &request.options.idempotency_key {
             let fingerprint = batch::fingerprint(&request);
             let (claim, kept) = collection.claim(&self.context.caller, key, fingerprint)?;
@@ -270,6 +304,7 @@ impl Call {
             batch_id: self.batch.batch_id.clone(),
             fingerprint: self.claim.as_ref().map(|(_, fingerprint)| *fingerprint),
             gate: Arc::clone(&self.batch.gate),
+            step: request.options.stage.map(StageStep::Append),
         };
         let written_to = Arc::clone(collection);
         let on_written = move |request: WriteRequest, reply: Result<WriteReply>| {
@@ -278,6 +313,39 @@ impl Call {
         let job = WriteJob {
             request,
             checked,
+            terms,
+            on_written: Box::new(on_written),
+        };
+        inner
+            .order
+            .submit(ticket, Some((Arc::clone(collection), job)));
+    }
+
+    /// Hands the end of an atomic stream to the writer, behind the stream's parts.
+    fn end_stage(mut self, collection: &Arc<Collection>, step: StageStep) {
+        let Some(ticket) = self.ticket.take() else {
+            return self.refuse(&Error::internal(
+                "a write has no place in the order of writes",
+            ));
+        };
+        let inner = Arc::clone(&self.inner);
+        let terms = Terms {
+            batch_id: self.batch.batch_id.clone(),
+            gate: Arc::clone(&self.batch.gate),
+            step: Some(step),
+            ..Terms::default()
+        };
+        let on_written = move |_, reply: Result<WriteReply>| match reply {
+            Ok(reply) => {
+                let mut bytes = Vec::new();
+                codec::stage_ended_reply(&reply, &mut bytes);
+                self.reply(bytes, 0);
+            }
+            Err(error) => self.refuse(&error),
+        };
+        let job = WriteJob {
+            request: WriteRequest::default(),
+            checked: Checked::default(),
             terms,
             on_written: Box::new(on_written),
         };
@@ -298,6 +366,9 @@ impl Call {
             Err(error) => return self.refuse(&error),
         };
         self.reservations.clear();
+        if let Some(stage) = request.options.stage {
+            self.inner.stages.grow(stage, request.operations.len());
+        }
         if !must_wait(&request, &reply) {
             return self.finish_write(&request, &reply);
         }
@@ -425,7 +496,7 @@ impl Drop for Call {
 /// Whether the caller waits for the graph, and the batch is not in it yet.
 fn must_wait(request: &WriteRequest, reply: &WriteReply) -> bool {
     request.options.wait_for == Level::Indexed
-        && reply.reached < Level::Indexed
+        && (Level::Applied..Level::Indexed).contains(&reply.reached)
         && !request.options.validate_only
         && reply.outcomes.iter().any(|outcome| outcome.error.is_none())
 }

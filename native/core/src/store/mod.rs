@@ -16,6 +16,7 @@ mod reads;
 mod responder;
 mod running;
 mod settings;
+mod stages;
 mod unembedded;
 
 use std::collections::{BTreeMap, HashMap};
@@ -42,6 +43,7 @@ use memory::Reservations;
 use order::Order;
 use responder::Responder;
 use running::Running;
+use stages::Stages;
 use unembedded::Unembedded;
 
 /// The path of a store that lives in memory and ends with its last handle.
@@ -81,6 +83,7 @@ struct Inner {
     /// This store's say in the budget's limit.
     budget_number: u64,
     reservations: Reservations,
+    stages: Stages,
     openers: AtomicUsize,
     closed: AtomicBool,
     running: Arc<Running>,
@@ -261,6 +264,7 @@ impl Inner {
             budget,
             budget_number,
             reservations: Reservations::default(),
+            stages: Stages::default(),
             openers: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
             running: Arc::default(),
@@ -316,6 +320,7 @@ impl Inner {
         // Nobody can come back to what waits for its caller; what it holds is needed by others.
         self.unembedded.close();
         self.reservations.close();
+        self.stages.close();
         self.running.wait_for_none();
         self.deadlines.close();
         self.budget.close(self.budget_number);

@@ -90,6 +90,14 @@ pub fn answer(inner: &Inner, context: &CallContext, request: Request) -> Result<
             let offset = collection.stream_offset(&context.caller, &stream_id);
             Ok(encoded(|out| codec::offset_reply(offset, out)))
         }
+        Request::BeginStage { collection } => {
+            let collection = inner.collection(&collection)?;
+            let budget = &inner.budget;
+            let stage = inner
+                .stages
+                .begin(collection.name(), &context.caller, budget)?;
+            Ok(encoded(|out| codec::stage_reply(stage, out)))
+        }
         Request::ReleaseMemory { reservation } => {
             drop(inner.reservations.take(reservation)?);
             Ok(encoded(codec::drop_reply))

@@ -6,7 +6,7 @@ use super::json::Object;
 use crate::limits;
 
 /// Name, value and unit of every limit.
-const LIMITS: [(&str, usize, &str); 34] = [
+const LIMITS: [(&str, usize, &str); 35] = [
     ("id_bytes_max", limits::ID_BYTES_MAX, "bytes"),
     (
         "idempotency_key_bytes_max",
@@ -35,6 +35,7 @@ const LIMITS: [(&str, usize, &str); 34] = [
         limits::STREAM_AGE_MS_MAX,
         "milliseconds",
     ),
+    ("stages_max", limits::STAGES_MAX, "streams"),
     ("batches_kept", limits::BATCHES_KEPT, "batches"),
     (
         "embeddings_waiting_max",

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::error_fields;
 use super::json::{Object, append};
+use crate::batch::WriteReply;
 use crate::codec::{BatchProgress, CollectionInfo, CompactReport};
 use crate::error::Error;
 use crate::record::Sequence;
@@ -71,4 +72,21 @@ pub fn offset_reply(offset: u64, out: &mut Vec<u8>) {
 /// `{"reservation": n}`
 pub fn reservation_reply(reservation: u64, out: &mut Vec<u8>) {
     append(out, json!({ "reservation": reservation }));
+}
+
+/// `{"stage": n}`
+pub fn stage_reply(stage: u64, out: &mut Vec<u8>) {
+    append(out, json!({ "stage": stage }));
+}
+
+/// What `stage.commit` and `stage.drop` reply.
+pub fn stage_ended_reply(reply: &WriteReply, out: &mut Vec<u8>) {
+    append(
+        out,
+        json!({
+            "sequence": reply.sequence,
+            "reached": reply.reached.as_str(),
+            "batch_id": reply.batch_id,
+        }),
+    );
 }

@@ -7,7 +7,10 @@ use super::decode;
 use crate::codec::Request;
 use crate::error::ErrorCode;
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 25] = [
+    "stage.begin",
+    "stage.commit",
+    "stage.drop",
     "config",
     "batches.get",
     "batches.cancel",

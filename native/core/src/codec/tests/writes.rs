@@ -352,6 +352,7 @@ fn options_have_their_defaults() {
         "idempotency_key": "key",
         "stream_id": "stream",
         "offset": 9,
+        "stage": 4,
     });
     let expected = WriteOptions {
         atomic: false,
@@ -365,6 +366,7 @@ fn options_have_their_defaults() {
             stream_id: "stream".to_owned(),
             offset: 9,
         }),
+        stage: Some(4),
     };
     assert_eq!(write("delete", &body, vec![]).unwrap().options, expected);
 }
