@@ -398,7 +398,7 @@ export class Collection<Metadata extends object = JsonObject> {
     if (this.#closed) throw handleClosed(this.name);
     const { door, closing } = this.#parts;
     const call = new InterruptibleCall(door, interrupt, closing, {});
-    const reply = await call.send(verb, JSON.stringify({ collection: this.name, ...header }), block);
+    const reply = await call.send(verb, { collection: this.name, ...header }, block);
     return finishWithEmbeddings(this.#parts, call, reply);
   }
 }

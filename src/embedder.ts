@@ -57,6 +57,51 @@ export function checkEmbedder(embedder: unknown): asserts embedder is Embedder {
   }
 }
 
+/** The embedders that a store was opened with, by name. */
+export class EmbedderRegistry {
+  readonly #embedders = new Map<string, Embedder>();
+
+  /** @throws VolleyError `INVALID_ARGUMENT` for what is no embedder, and for a name twice. */
+  constructor(embedders: readonly Embedder[]) {
+    if (!Array.isArray(embedders)) {
+      throw invalid('embedders must be an array', { field: 'embedders' });
+    }
+    for (const embedder of embedders) {
+      checkEmbedder(embedder);
+      const { name } = embedder;
+      if (name === 'lexical' || this.#embedders.has(name)) {
+        throw invalid(`embedders has the name ${name} twice, or it is a built-in one's`, {
+          field: 'embedders',
+          actual: name,
+        });
+      }
+      this.#embedders.set(name, embedder);
+    }
+  }
+
+  /**
+   * The embedder that an option means: itself, or the one of that name.
+   *
+   * @throws VolleyError `INVALID_ARGUMENT` for a name that is not known.
+   */
+  resolve(embedder: string | Embedder | undefined): BuiltInEmbedder | Embedder | undefined {
+    if (typeof embedder !== 'string' || embedder === 'lexical') return embedder as BuiltInEmbedder;
+    const found = this.#embedders.get(embedder);
+    if (found !== undefined) return found;
+    const known = ['lexical', ...this.#embedders.keys()].join(', ');
+    throw invalid(`embedder is ${JSON.stringify(embedder)}, known are ${known}`, {
+      field: 'embedder',
+      actual: embedder,
+    });
+  }
+
+  /** The embedder of a collection, where it is among these. */
+  find(kept: EmbedderIdentity | null): Embedder | undefined {
+    const found = kept === null ? undefined : this.#embedders.get(kept.name);
+    return found?.version === kept?.version ? found : undefined;
+  }
+}
+
 /** What a new collection keeps of its embedder. */
 export function embedderHeader(
   embedder: BuiltInEmbedder | Embedder | undefined,
@@ -134,11 +179,11 @@ export async function finishWithEmbeddings(
       // The engine judges what is left of the batch without these texts.
       const failed = reasonOf(embeddingFailure);
       const { attempts } = embeddingFailure as { attempts?: number };
-      reply = await call.resume(JSON.stringify({ ...resume, failed, attempts }));
+      reply = await call.resume({ ...resume, failed, attempts });
       const cause = embeddingFailure instanceof RetriedError ? embeddingFailure.cause : undefined;
       return { reply, embeddingFailure: cause ?? embeddingFailure };
     }
-    reply = await call.resume(JSON.stringify(resume), block);
+    reply = await call.resume(resume, block);
   }
   return { reply };
 }
@@ -170,18 +215,23 @@ export async function embedTexts(
   });
 }
 
+/** What an embedder answers wrongly, it would answer wrongly again. */
+function malformed(message: string): VolleyError {
+  return new VolleyError('EMBEDDING_FAILED', message, { retriable: false });
+}
+
 function flatten(embeddings: Embeddings, count: number, dimension: number): Float32Array {
   const builder = new BlockBuilder(count * dimension);
   const vectors = ArrayBuffer.isView(embeddings) ? [embeddings] : embeddings;
-  if (!Array.isArray(vectors)) throw new Error(`the embedder returned ${nameOf(embeddings)}`);
+  if (!Array.isArray(vectors)) throw malformed(`the embedder returned ${nameOf(embeddings)}`);
   for (const vector of vectors) {
     const fault = builder.add(vector);
-    if (fault !== undefined) throw new Error(`an embedding ${fault}`);
+    if (fault !== undefined) throw malformed(`an embedding ${fault}`);
   }
   const { block = new Float32Array(), lengths } = builder.finish();
   const complete = block.length === count * dimension && lengths === undefined;
   if (complete && (vectors.length === count || vectors.length === 1)) return block;
-  throw new Error(
+  throw malformed(
     `the embedder returned ${vectors.length} vectors and ${block.length} numbers for ${count} ` +
       `texts of ${dimension} numbers each`,
   );

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export type { Collection } from './collection.js';
+export { type Configuration, type ConfigurationSources, loadConfiguration } from './config.js';
 export type { BuiltInEmbedder, Embedder, EmbedderIdentity, Embeddings } from './embedder.js';
 export {
   BatchError,
@@ -21,7 +22,7 @@ export type * from './results.js';
 export type { BatchOperations, BatchOperationsOptions, Preset } from './settings.js';
 export { open, type Store, version } from './store.js';
 export type * from './types.js';
-export { failureLine } from './stream/failure-line.js';
+export { failureLine, itemOfLine } from './stream/failure-line.js';
 export type {
   DeleteStreamOptions,
   InsertStreamOptions,

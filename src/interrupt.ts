@@ -1,5 +1,7 @@
+import { cancelBatch } from './cancel.js';
 import { VolleyError } from './errors.js';
 import type { CallContext, Door, Reply } from './native/door.js';
+import type { WireOptions } from './options.js';
 
 /** The options by which a caller ends a call early. */
 export interface InterruptOptions {
@@ -54,7 +56,7 @@ export class InterruptibleCall {
   }
 
   /** The engine's answer; where the caller's signal is aborted meanwhile, it comes at once. */
-  async send(verb: string, header: string, block?: Float32Array): Promise<Reply> {
+  async send(verb: string, header: WireOptions, block?: Float32Array): Promise<Reply> {
     const stop = () => void this.stop();
     this.#caller?.addEventListener('abort', stop, { once: true });
     try {
@@ -65,7 +67,7 @@ export class InterruptibleCall {
   }
 
   /** Goes on with the batch after the engine has asked for embeddings. */
-  async resume(header: string, block?: Float32Array): Promise<Reply> {
+  async resume(header: WireOptions, block?: Float32Array): Promise<Reply> {
     return this.#door.call('resume', header, block);
   }
 
@@ -73,7 +75,7 @@ export class InterruptibleCall {
   stop(): Promise<void> {
     const { batchId } = this.#context;
     const reason = this.#caller?.aborted ? 'cancelled' : 'deadline';
-    this.#stopping ??= batchId === undefined ? Promise.resolve() : this.#door.cancel(batchId, reason);
+    this.#stopping ??= batchId === undefined ? Promise.resolve() : cancelBatch(this.#door, batchId, reason);
     return this.#stopping;
   }
 }

@@ -32,7 +32,7 @@ const WRITE = [
 const KEPT = ['onError', 'signal', 'deadlineMs'];
 const QUERY = ['limit', 'threshold', 'filters', 'include', 'efSearch'];
 
-export const OPEN_OPTIONS = names(['durability', 'threads'], ['batchOperations']);
+export const OPEN_OPTIONS = names(['durability', 'threads'], ['batchOperations', 'embedders']);
 export const COLLECTION_OPTIONS = names(['dimension', 'metric'], ['embedder', 'hnsw']);
 export const HNSW_OPTIONS = names(['m', 'efConstruction']);
 export const HANDLE_OPTIONS = names([], ['embedder']);

@@ -49,7 +49,7 @@ export const BATCH_OPERATIONS = names([
 
 /** The settings of an open store, every key. */
 export async function readSettings(door: Door): Promise<BatchOperations> {
-  return camelDeep(await door.call('config', '{}')) as BatchOperations;
+  return camelDeep(await door.call('config', {})) as BatchOperations;
 }
 
 /** How embedders are tried again. */

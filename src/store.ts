@@ -1,10 +1,18 @@
 import { Collection } from './collection.js';
 import { camelDeep } from './decode.js';
-import { type Embedder, embedderHeader, matchEmbedder } from './embedder.js';
+import { type Embedder, EmbedderRegistry, embedderHeader, matchEmbedder } from './embedder.js';
 import { VolleyError } from './errors.js';
 import { binding } from './native/binding.js';
-import { Door, type Reply } from './native/door.js';
-import { COLLECTION_OPTIONS, HANDLE_OPTIONS, HNSW_OPTIONS, OPEN_OPTIONS, take } from './options.js';
+import type { Door, Reply } from './native/door.js';
+import { NativeDoor } from './native/native-door.js';
+import {
+  COLLECTION_OPTIONS,
+  HANDLE_OPTIONS,
+  HNSW_OPTIONS,
+  OPEN_OPTIONS,
+  take,
+  type WireOptions,
+} from './options.js';
 import { BATCH_OPERATIONS, type BatchOperations, readSettings } from './settings.js';
 import type { BatchProgress } from './progress.js';
 import type {
@@ -44,15 +52,16 @@ export async function open(path: string, options: OpenOptions = {}): Promise<Sto
       details: { field: 'path' },
     });
   }
-  const { batchOperations } = options;
+  const { batchOperations, embedders = [] } = options;
   const header = {
     ...take('open', options, OPEN_OPTIONS),
     ...(batchOperations && {
       batch_operations: take('open batchOperations', batchOperations, BATCH_OPERATIONS),
     }),
   };
-  const door = await Door.open(path, JSON.stringify(header));
-  return new Store(door, await readSettings(door));
+  const registry = new EmbedderRegistry(embedders);
+  const door = await NativeDoor.open(path, JSON.stringify(header));
+  return new Store(door, await readSettings(door), registry);
 }
 
 /** An open store. Made by {@link open}. */
@@ -61,11 +70,13 @@ export class Store {
   readonly batchOperations: Readonly<BatchOperations>;
 
   readonly #door: Door;
+  readonly #embedders: EmbedderRegistry;
   readonly #closing = new AbortController();
 
   /** @internal */
-  constructor(door: Door, batchOperations: BatchOperations) {
+  constructor(door: Door, batchOperations: BatchOperations, embedders: EmbedderRegistry) {
     this.#door = door;
+    this.#embedders = embedders;
     this.batchOperations = Object.freeze(batchOperations);
   }
 
@@ -80,14 +91,15 @@ export class Store {
     name: string,
     options: CollectionOptions,
   ): Promise<Collection<Metadata>> {
-    const { embedder, dimension, hnsw } = options;
+    const { dimension, hnsw } = options;
+    const embedder = this.#embedders.resolve(options.embedder);
     const header = {
       name: checkName(name),
       ...take('createCollection', options, COLLECTION_OPTIONS),
       ...(hnsw && { hnsw: take('createCollection hnsw', hnsw, HNSW_OPTIONS) }),
       ...embedderHeader(embedder, dimension),
     };
-    const info = await this.#door.call('collections.create', JSON.stringify(header));
+    const info = await this.#door.call('collections.create', header);
     return this.#handle(info, typeof embedder === 'string' ? undefined : embedder);
   }
 
@@ -109,7 +121,7 @@ export class Store {
 
   /** What is known of each collection, by name. */
   async listCollections(): Promise<CollectionInfo[]> {
-    const { collections } = await this.#door.call('collections.list', '{}');
+    const { collections } = await this.#door.call('collections.list', {});
     return camelDeep(collections) as CollectionInfo[];
   }
 
@@ -127,7 +139,7 @@ export class Store {
    * free of the memory that requests may take: `memoryFreeBytes`.
    */
   async limits(): Promise<Limits> {
-    return camelDeep(await this.#door.call('limits', '{}')) as unknown as Limits;
+    return camelDeep(await this.#door.call('limits', {})) as unknown as Limits;
   }
 
   /**
@@ -136,8 +148,7 @@ export class Store {
    * @throws VolleyError `NOT_FOUND`.
    */
   async batch(batchId: string): Promise<BatchProgress> {
-    const header = JSON.stringify({ batch_id: batchId });
-    return camelDeep(await this.#door.call('batches.get', header)) as BatchProgress;
+    return camelDeep(await this.#door.call('batches.get', { batch_id: batchId })) as BatchProgress;
   }
 
   /**
@@ -156,9 +167,10 @@ export class Store {
 
   #handle<Metadata extends object>(
     wire: Reply,
-    embedder: Embedder | undefined,
+    given: Embedder | undefined,
   ): Collection<Metadata> {
     const info = camelDeep(wire) as CollectionInfo;
+    const embedder = given ?? this.#embedders.find(info.embedder);
     matchEmbedder(info.name, info.embedder, embedder);
     const { name, dimension } = info;
     const { batchOperations: settings } = this;
@@ -167,8 +179,8 @@ export class Store {
   }
 }
 
-function collectionHeader(name: string): string {
-  return JSON.stringify({ collection: checkName(name) });
+function collectionHeader(name: string): WireOptions {
+  return { collection: checkName(name) };
 }
 
 /** Only what JSON would change is refused here; the engine judges the name. */

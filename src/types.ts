@@ -47,6 +47,11 @@ export interface OpenOptions {
    * processors.
    */
   threads?: number | undefined;
+  /**
+   * Embedders that collections may name: `createCollection(name, { embedder: 'minilm' })`.
+   * A collection whose embedder is among them finds it by name and version.
+   */
+  embedders?: readonly Embedder[] | undefined;
   /** How batches are treated: a preset, single keys, or both. */
   batchOperations?: BatchOperationsOptions | undefined;
 }
@@ -66,10 +71,11 @@ export interface CollectionOptions {
   /** How nearness is judged. @default 'cosine' */
   metric?: Metric | undefined;
   /**
-   * What turns texts into vectors: `'lexical'` (built in) or an {@link Embedder}. Without one the
+   * What turns texts into vectors: `'lexical'` (built in), an {@link Embedder}, or the name of one
+   * that the store was opened with. Without one the
    * collection takes vectors only. Its name and version are kept with the collection.
    */
-  embedder?: BuiltInEmbedder | Embedder | undefined;
+  embedder?: BuiltInEmbedder | (string & {}) | Embedder | undefined;
   /** Shape of the graph. */
   hnsw?: HnswOptions | undefined;
 }
@@ -77,8 +83,8 @@ export interface CollectionOptions {
 /** Options of `collection`. */
 export interface CollectionHandleOptions {
   /**
-   * The embedder of this collection's texts, needed for calls with texts where it is not built
-   * in. Its name and version must be those that the collection keeps: `INVALID_ARGUMENT`.
+   * The embedder of this collection's texts, needed for calls with texts where it is neither
+   * built in nor among those that the store was opened with. Its name and version must be those that the collection keeps: `INVALID_ARGUMENT`.
    */
   embedder?: Embedder | undefined;
 }

@@ -1,4 +1,5 @@
 import type { Door, Reply } from '../native/door.js';
+import type { WireOptions } from '../options.js';
 import type { Progress } from '../progress.js';
 import type { OnProgress } from './results.js';
 
@@ -94,9 +95,9 @@ export class Reporter {
   }
 
   /** A store that is closing answers nothing; the stream's own counts are told all the same. */
-  async #ask(verb: string, header: object): Promise<Reply | undefined> {
+  async #ask(verb: string, header: WireOptions): Promise<Reply | undefined> {
     try {
-      return await this.#door.call(verb, JSON.stringify(header));
+      return await this.#door.call(verb, header);
     } catch {
       return undefined;
     }

@@ -1,4 +1,5 @@
 import type { Door } from '../native/door.js';
+import type { WireOptions } from '../options.js';
 import type { Failure, MixedResult, OutcomeStatus } from '../results.js';
 import type { Chunk } from './chunker.js';
 import type { StreamFailure, StreamOutcome } from './results.js';
@@ -32,7 +33,7 @@ export class Stage {
 
   /** Begins a stage. */
   static async begin(door: Door, collection: string): Promise<Stage> {
-    const reply = await door.call('stage.begin', JSON.stringify({ collection }));
+    const reply = await door.call('stage.begin', { collection });
     return new Stage(door, collection, reply.stage as number);
   }
 
@@ -90,8 +91,8 @@ export class Stage {
     else this.#runs.push({ status, count });
   }
 
-  #header(): string {
-    return JSON.stringify({ collection: this.#collection, stage: this.id });
+  #header(): WireOptions {
+    return { collection: this.#collection, stage: this.id };
   }
 }
 

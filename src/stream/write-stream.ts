@@ -1,3 +1,4 @@
+import { cancelBatch } from '../cancel.js';
 import type { CollectionParts } from '../collection.js';
 import { decodeWrite } from '../decode.js';
 import type { Encoded } from '../encode.js';
@@ -135,7 +136,7 @@ export class WriteStream implements OperationStream {
     if (this.#rules.atomic) this.#stage = await Stage.begin(door, name);
     const { streamId } = this.#rules;
     if (streamId === undefined || this.#isStopped) return;
-    const header = JSON.stringify({ collection: name, stream_id: streamId });
+    const header = { collection: name, stream_id: streamId };
     const { offset } = await door.call('stream.offset', header);
     this.#resumedFrom = await this.#chunker.skip(offset as number);
     this.#nextOffset = this.#resumedFrom;
@@ -172,7 +173,7 @@ export class WriteStream implements OperationStream {
     this.#reserving = batchId;
     try {
       const deletes = this.#target.verb === 'delete';
-      const header = JSON.stringify({ bytes: Math.ceil(this.#chunkBytes), deletes });
+      const header = { bytes: Math.ceil(this.#chunkBytes), deletes };
       const reply = await door.call('memory.reserve', header, undefined, { batchId });
       return reply.reservation as number;
     } finally {
@@ -181,9 +182,8 @@ export class WriteStream implements OperationStream {
   }
 
   async #release(reservation: number): Promise<void> {
-    const header = JSON.stringify({ reservation });
     // A store that closes has taken it back already.
-    await this.#target.parts.door.call('memory.release', header).catch(() => {});
+    await this.#target.parts.door.call('memory.release', { reservation }).catch(() => {});
   }
 
   #send(chunk: Chunk, reservation: number): void {
@@ -307,8 +307,7 @@ export class WriteStream implements OperationStream {
       const isWhole = this.#failure === undefined && !this.#cancelled;
       if (this.#rules.waitFor === 'durable') this.#reached = 'durable';
       if (this.#rules.waitFor === 'indexed' && isWhole) {
-        const header = JSON.stringify({ collection: parts.name });
-        await parts.door.call('indexed', header);
+        await parts.door.call('indexed', { collection: parts.name });
         this.#reached = 'indexed';
       }
     } catch (error) {
@@ -375,10 +374,10 @@ export class WriteStream implements OperationStream {
     this.#outcomes.release();
     this.#wake?.();
     const { door } = this.#target.parts;
-    if (this.#reserving !== undefined) await door.cancel(this.#reserving);
+    if (this.#reserving !== undefined) await cancelBatch(door, this.#reserving);
     // So that what is committed is the beginning of the stream, never a piece behind a gap.
     for (const { batchId } of [...this.#inFlight].reverse()) {
-      await door.cancel(batchId).catch(() => {});
+      await cancelBatch(door, batchId).catch(() => {});
     }
   }
 
