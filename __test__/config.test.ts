@@ -72,7 +72,8 @@ test('chunk_size and parallel_workers act on streams', async (t) => {
       embed: async (texts) => {
         inWork += 1;
         most = Math.max(most, inWork);
-        await collection.count();
+        // Time enough for the stream to begin whatever it may.
+        for (let turn = 0; turn < 30; turn++) await collection.count();
         inWork -= 1;
         return texts.map(() => [1, 1]);
       },
@@ -95,7 +96,8 @@ test('atomic_by_default acts on writes that do not say', async (t) => {
   await t.throwsAsync(collection.insert(mixed, { atomic: true }), { instanceOf: VolleyError });
 });
 
-test('max_memory_usage_mb is the budget, and limits tell what is free of it', async (t) => {
+// The budget is the process's: nothing else may run.
+test.serial('max_memory_usage_mb is the budget, and limits tell what is free of it', async (t) => {
   const path = file(t, 'batch_operations: {max_memory_usage_mb: 3, max_batch_size: 77}');
   await using store = await open(':memory:', await loadConfiguration({ file: path, environment }));
   const collection = await store.createCollection('a', { dimension: 1000 });
