@@ -98,12 +98,12 @@ function fromEnvironment(
   const entries = [...BATCH_OPERATIONS].flatMap(([name, wireName]) => {
     const variable = variableOf(wireName as string);
     const text = environment[variable];
-    return text === undefined || text === '' ? [] : [[name, valueOf(variable, name, text)]];
+    return text === undefined || text === '' ? [] : [[name, settingOf(variable, name, text)]];
   });
   return Object.fromEntries(entries) as BatchOperationsOptions;
 }
 
-function valueOf(variable: string, name: string, text: string): unknown {
+function settingOf(variable: string, name: string, text: string): unknown {
   if (name === 'preset') return text;
   if (text === 'true' || text === 'false') return text === 'true';
   if (/^\d+$/.test(text)) return Number(text);

@@ -75,7 +75,12 @@ async function request(
 ): Promise<number[][]> {
   const { model, dimension, shorten, timeoutMs = 60_000 } = options;
   const key = options.apiKey ?? process.env[options.apiKeyVariable ?? 'OPENAI_API_KEY'];
-  const body = { model, input, encoding_format: 'float', ...(shorten && { dimensions: dimension }) };
+  const body = {
+    model,
+    input,
+    encoding_format: 'float',
+    ...(shorten && { dimensions: dimension }),
+  };
   const headers = {
     'content-type': 'application/json',
     ...(key && { authorization: `Bearer ${key}` }),
@@ -124,8 +129,7 @@ function vectorsOf(endpoint: string, text: string, count: number, dimension: num
     });
   }
   const isWhole =
-    vectors.length === count &&
-    Array.from(vectors).every((vector) => vector?.length === dimension);
+    vectors.length === count && Array.from(vectors).every((vector) => vector?.length === dimension);
   if (isWhole) return vectors;
   const found = `${vectors.length} vectors of ${vectors[0]?.length ?? 0} numbers`;
   throw failed(`${endpoint} answered ${found}, expected ${count} of ${dimension}`, {

@@ -21,7 +21,6 @@ export type { BatchProgress, Progress } from './progress.js';
 export type * from './results.js';
 export type { BatchOperations, BatchOperationsOptions, Preset } from './settings.js';
 export { open, type Store, version } from './store.js';
-export type * from './types.js';
 export { failureLine, itemOfLine } from './stream/failure-line.js';
 export type {
   DeleteStreamOptions,
@@ -34,3 +33,4 @@ export type {
 export type * from './stream/results.js';
 export type { SearchStreamOptions, StreamQueryResult } from './stream/search-stream.js';
 export { StreamError } from './stream/stream-error.js';
+export type * from './types.js';

@@ -44,7 +44,8 @@ export class InterruptibleCall {
       ...(deadlineMs !== undefined && { deadlineMs }),
     };
     // The engine keeps the deadline itself; this one wakes an embedder that takes too long.
-    const timerMs = deadlineMs === undefined ? undefined : Math.min(Math.ceil(deadlineMs), TIMER_MS_MAX);
+    const timerMs =
+      deadlineMs === undefined ? undefined : Math.min(Math.ceil(deadlineMs), TIMER_MS_MAX);
     this.#deadline = timerMs === undefined ? undefined : AbortSignal.timeout(timerMs);
     const signals = [closing, signal, this.#deadline].filter((one) => one !== undefined);
     this.signal = signals.length === 1 ? closing : AbortSignal.any(signals);
@@ -75,7 +76,8 @@ export class InterruptibleCall {
   stop(): Promise<void> {
     const { batchId } = this.#context;
     const reason = this.#caller?.aborted ? 'cancelled' : 'deadline';
-    this.#stopping ??= batchId === undefined ? Promise.resolve() : cancelBatch(this.#door, batchId, reason);
+    this.#stopping ??=
+      batchId === undefined ? Promise.resolve() : cancelBatch(this.#door, batchId, reason);
     return this.#stopping;
   }
 }

@@ -61,9 +61,11 @@ function isRetriable(failure: unknown): boolean {
   const { retriable } = (failure ?? {}) as { retriable?: unknown };
   if (typeof retriable === 'boolean') return retriable;
   // A mistake in the program comes again every time.
-  return !(failure instanceof TypeError && failure.cause === undefined) &&
+  return (
+    !(failure instanceof TypeError && failure.cause === undefined) &&
     !(failure instanceof RangeError) &&
-    !(failure instanceof ReferenceError);
+    !(failure instanceof ReferenceError)
+  );
 }
 
 /** The pause that the failure itself asks for, within bounds. */

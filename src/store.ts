@@ -13,8 +13,8 @@ import {
   take,
   type WireOptions,
 } from './options.js';
-import { BATCH_OPERATIONS, type BatchOperations, readSettings } from './settings.js';
 import type { BatchProgress } from './progress.js';
+import { BATCH_OPERATIONS, type BatchOperations, readSettings } from './settings.js';
 import type {
   CollectionHandleOptions,
   CollectionInfo,
@@ -165,10 +165,7 @@ export class Store {
     await this.close();
   }
 
-  #handle<Metadata extends object>(
-    wire: Reply,
-    given: Embedder | undefined,
-  ): Collection<Metadata> {
+  #handle<Metadata extends object>(wire: Reply, given: Embedder | undefined): Collection<Metadata> {
     const info = camelDeep(wire) as CollectionInfo;
     const embedder = given ?? this.#embedders.find(info.embedder);
     matchEmbedder(info.name, info.embedder, embedder);

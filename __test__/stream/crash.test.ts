@@ -41,7 +41,10 @@ test('a stream that is killed goes on where it was durable, without a gap or a d
     const done = lines.filter((line) => line.startsWith('done')).map((line) => line.split(' ')[1]);
     const found = await numbers(path, 'stream');
     // A prefix, and at least what was told.
-    t.deepEqual(found, Array.from({ length: found.length }, (_, n) => n));
+    t.deepEqual(
+      found,
+      Array.from({ length: found.length }, (_, n) => n),
+    );
     t.true(found.length >= Math.max(0, ...done.map((offset) => Number(offset) + 1)));
     t.true(found.length >= durable);
     durable = found.length;

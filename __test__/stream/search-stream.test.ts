@@ -35,7 +35,11 @@ for (const order of ['input', 'finished'] as const) {
       [...found].sort(([a], [b]) => a - b),
       Array.from({ length: 43 }, (_, n) => [n, `row ${n}`]),
     );
-    if (order === 'input') t.deepEqual(offsets, [...offsets].sort((a, b) => a - b));
+    if (order === 'input')
+      t.deepEqual(
+        offsets,
+        [...offsets].sort((a, b) => a - b),
+      );
     await close();
   });
 }

@@ -151,7 +151,10 @@ test('every failure has its own offset, whatever fails around it', async (t) => 
           if (kind === 'taken') return { id: 'taken', data: [1, 1] };
           return { id: `row ${n}`, data: kind === 'short' ? [1] : [1, 1] };
         });
-        const stream = collection.insertStream(items as InsertRow[], { chunkSize, parallelWorkers });
+        const stream = collection.insertStream(items as InsertRow[], {
+          chunkSize,
+          parallelWorkers,
+        });
         const outcomes = await all(stream);
         t.deepEqual(
           outcomes.map(({ offset, error }) => [offset, error?.errorCode]),
@@ -184,7 +187,10 @@ test('failures beyond those kept are counted, and each is told', async (t) => {
   const summary = await stream.summary;
   t.like(summary, { status: 'failed', failedCount: 40, failuresDroppedCount: 33 });
   t.is(summary.failures.length, 7);
-  t.deepEqual(told, Array.from({ length: 40 }, (_, n) => n));
+  t.deepEqual(
+    told,
+    Array.from({ length: 40 }, (_, n) => n),
+  );
 });
 
 test('nothing is read before there is room for it', async (t) => {
@@ -242,7 +248,7 @@ test('a slow reader slows the stream', async (t) => {
   t.is(last?.offset, 499);
 });
 
-test("an error of the source ends the stream, and what was read before is done", async (t) => {
+test('an error of the source ends the stream, and what was read before is done', async (t) => {
   const collection = await collectionOf(t);
   async function* source() {
     yield* rows(25);
@@ -364,7 +370,10 @@ test('progress never falls and ends once, with the truth', async (t) => {
   t.is(last?.bytes, summary.bytes);
   for (const name of ['received', 'durable', 'applied', 'indexed', 'failed', 'bytes'] as const) {
     const values = reports.map((report) => report[name]);
-    t.deepEqual(values, [...values].sort((a, b) => a - b));
+    t.deepEqual(
+      values,
+      [...values].sort((a, b) => a - b),
+    );
   }
 });
 

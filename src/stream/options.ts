@@ -111,7 +111,10 @@ export interface StreamRules {
 const FAILURES_KEPT_DEFAULT = 1000;
 
 /** Checks the options that stay here. */
-export function streamRules(options: WriteStreamOptions<never>, settings: BatchOperations): StreamRules {
+export function streamRules(
+  options: WriteStreamOptions<never>,
+  settings: BatchOperations,
+): StreamRules {
   const { atomic, streamId, signal } = options;
   if (atomic !== undefined && typeof atomic !== 'boolean') throw invalid('atomic', 'true or false');
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
@@ -136,7 +139,8 @@ export function streamRules(options: WriteStreamOptions<never>, settings: BatchO
     total: integer('total', options.total, 0, Number.MAX_SAFE_INTEGER),
     onProgress: settings.progressReporting ? callback('onProgress', options.onProgress) : undefined,
     onFailure: callback('onFailure', options.onFailure) as StreamRules['onFailure'],
-    failuresKept: integer('failuresKept', options.failuresKept, 0, 100_000) ?? FAILURES_KEPT_DEFAULT,
+    failuresKept:
+      integer('failuresKept', options.failuresKept, 0, 100_000) ?? FAILURES_KEPT_DEFAULT,
     onError: word('onError', options.onError, ['throw', 'collect']) ?? 'throw',
   };
 }
@@ -149,9 +153,14 @@ export function integer(
   most: number,
 ): number | undefined {
   if (value === undefined) return undefined;
-  const fits = Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
+  const fits =
+    Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
   if (fits) return value as number;
-  throw invalid(field, `an integer from ${least} to ${most}`, { actual: value, minimum: least, limit: most });
+  throw invalid(field, `an integer from ${least} to ${most}`, {
+    actual: value,
+    minimum: least,
+    limit: most,
+  });
 }
 
 /** An optional word of a closed list. */

@@ -71,7 +71,8 @@ export class Reporter {
     this.#indexed = Math.max(this.#indexed, this.#upTo(info?.indexed));
     const indexed = typeof info?.indexed === 'number' ? info.indexed : 0;
     // One commit stays, so that what is durable can still be told.
-    while ((this.#commits[1]?.sequence ?? Number.POSITIVE_INFINITY) <= indexed) this.#commits.shift();
+    while ((this.#commits[1]?.sequence ?? Number.POSITIVE_INFINITY) <= indexed)
+      this.#commits.shift();
     const ratePerS = (received / Math.max(performance.now() - this.#startedAt, 1)) * 1000;
     const left = this.#total === undefined ? undefined : Math.max(this.#total - received, 0);
     const progress: Progress = {

@@ -74,7 +74,12 @@ export class Stage {
         piece.push(
           isCommitted
             ? { offset, id: null, status }
-            : { offset, id: failure?.id ?? null, status: 'failed', error: failure?.error ?? ABORTED },
+            : {
+                offset,
+                id: failure?.id ?? null,
+                status: 'failed',
+                error: failure?.error ?? ABORTED,
+              },
         );
         if (piece.length === PIECE_COUNT) {
           yield piece;

@@ -84,8 +84,7 @@ export class WriteStream implements OperationStream {
     this.#chunker = new Chunker(this.#puller, rules.chunkSize, bytesMax);
     this.#outcomes = new OutcomeQueue(rules.parallelWorkers);
     this.#tally = new Tally(rules.failuresKept);
-    this.#reporter =
-      rules.onProgress && new Reporter(door, name, rules.onProgress, rules.total);
+    this.#reporter = rules.onProgress && new Reporter(door, name, rules.onProgress, rules.total);
     this.#ended = this.#run();
     this.summary = this.#ended.then((summary) => this.#judge(summary));
     // Whoever does not look at the summary must not be ended by it.
@@ -220,7 +219,8 @@ export class WriteStream implements OperationStream {
     const { input, failures } = await embedChunk(chunk, parts, this.#stopping.signal);
     const encoded = encode(input);
     const refused = new Map(encoded.refused);
-    for (const [index, failure] of failures) refused.set(index, { id: idOf(chunk, index), failure });
+    for (const [index, failure] of failures)
+      refused.set(index, { id: idOf(chunk, index), failure });
     return { ...encoded, refused };
   }
 
@@ -455,4 +455,3 @@ function failureOf(error: unknown): Failure {
   const reason = error instanceof Error ? error.message : String(error);
   return { errorCode: 'CANCELLED', errorMessage: reason, retriable: true };
 }
-
