@@ -20,9 +20,7 @@ pub use check::{
 pub use fingerprint::fingerprint;
 pub use gate::Gate;
 pub use outcome::{BatchStatus, Counts, Outcome, Status, WriteReply};
-pub use plan::{
-    Action, Existing, MadeMetadata, MetadataRef, NewMetadata, Plan, Previous, Row, State, plan,
-};
+pub use plan::{Action, Existing, NewMetadata, Plan, Previous, Row, State, plan};
 pub use reply::{Match, QueryResult, Record};
 pub use request::{
     Duplicates, Include, Level, Metadata, MetadataMode, Missing, OnConflict, Operation,

@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use crate::cow::CowVec;
 use crate::embed::{EmbedderDescription, Statistics};
 use crate::error::{Error, Result};
-use crate::filter::FilterIndex;
+use crate::filter::{FilterChanges, FilterIndex};
 use crate::index::{Builder, Graph, Metric};
 use crate::log::{
     self, CommittedBatch, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind,
@@ -23,6 +23,9 @@ use crate::log::{
 use crate::metadata;
 use crate::record::{Sequence, Slot};
 use crate::storage::Storage;
+
+/// Rows whose changes to the filter index are made together.
+pub const REPLAYED_ROWS: usize = 8192;
 
 /// A collection as it was when it was last open.
 pub struct Recovered {
@@ -78,6 +81,7 @@ pub fn open(
         allocator: &mut allocator,
         graph: &graph,
         sequence: 0,
+        filters: FilterChanges::default(),
     };
     if applier.state.slots.is_empty() && config.metric == Metric::DotProduct {
         let sequence = rows.first().map(|(sequence, _)| *sequence);
@@ -85,9 +89,12 @@ pub fn open(
         let first: Vec<Location> = first.map(|row| row.1).collect();
         bound_length(applier.state, &graph, &first)?;
     }
-    for (sequence, location) in rows {
-        applier.sequence = sequence;
-        replay(&mut applier, location)?;
+    for rows in rows.chunks(REPLAYED_ROWS) {
+        for (sequence, location) in rows {
+            applier.sequence = *sequence;
+            replay(&mut applier, *location)?;
+        }
+        applier.finish();
     }
     state.sequence = position.sequence;
     state.position = position;
@@ -203,8 +210,8 @@ pub fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
             store(applier, &row, location)?;
         }
         (RowKind::Attributes, Some((slot, old))) => {
-            let metadata = metadata::parse(row.metadata())?;
-            applier.attributes(slot, &old, Some(&metadata), location);
+            metadata::validate(row.metadata())?;
+            applier.attributes(slot, &old, row.metadata(), location);
         }
         (RowKind::Delete, Some((slot, old))) => {
             let text = applier.state.read_text(slot)?;
@@ -223,12 +230,12 @@ pub fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
 }
 
 fn store(applier: &mut Applier<'_>, row: &RowView<'_>, location: Location) -> Result<()> {
-    let metadata = metadata::parse(row.metadata())?;
+    metadata::validate(row.metadata())?;
     applier.store(
         row.id(),
         &row.vector(),
         row.text(),
-        Some(&metadata),
+        row.metadata(),
         location,
     );
     Ok(())

@@ -10,10 +10,9 @@ use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::snapshot::Snapshot;
-use crate::batch::{Action, Checked, Existing, Metadata, Plan, State, WriteRequest};
+use crate::batch::{Action, Checked, Existing, Plan, State, WriteRequest};
 use crate::error::{Error, ErrorCode, Result};
 use crate::log::{self, Location, LogFiles};
-use crate::metadata;
 use crate::record::Slot;
 
 /// Set in the slots of records that so far only the stage has; a collection's own never have it.
@@ -68,13 +67,13 @@ impl State for Overlay<'_> {
         }
     }
 
-    fn metadata(&self, slot: Slot) -> Result<Metadata> {
+    fn metadata(&self, slot: Slot) -> Result<Vec<u8>> {
         if slot & STAGED == 0 {
             return self.snapshot.metadata(slot);
         }
         let entry = self.staged.entries.get((slot & !STAGED) as usize);
         let entry = entry.ok_or_else(|| Error::internal("the stage does not know the record"))?;
-        metadata::parse(self.files.row(entry.metadata)?.view().metadata())
+        Ok(self.files.row(entry.metadata)?.view().metadata().to_vec())
     }
 }
 

@@ -3,7 +3,7 @@
 mod writing;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::batches::Entry;
 use super::budget::{Class, Reservation};
@@ -13,9 +13,9 @@ use super::responder::Responder;
 use super::running::Guard;
 use super::unembedded::Waiting;
 use super::{Inner, embedding, memory, reads};
-use crate::batch::{self, Checked, Counts, Level, SearchRequest, WriteReply, WriteRequest};
+use crate::batch::{self, Checked, Level, SearchRequest, WriteRequest};
 use crate::codec::{self, Request, Resume};
-use crate::collection::{Claim, Collection, KeptReply, StageStep, Terms, WriteJob};
+use crate::collection::{Claim, Collection, KeptReply, StageStep};
 use crate::error::{Error, Result};
 use crate::record::Sequence;
 

@@ -8,6 +8,7 @@ use super::super::stages::{Overlay, StagedBatch};
 use super::{Writer, encode, stopped};
 use crate::batch::{Checked, Level, Row, WriteReply, WriteRequest, plan};
 use crate::error::{Error, ErrorCode, Result};
+use crate::filter::FilterChanges;
 
 impl Writer {
     /// Plans a part of a stream on what the parts before it leave, and writes its rows where
@@ -100,14 +101,18 @@ impl Writer {
             allocator: &mut self.allocator,
             graph: &self.shared.graph,
             sequence,
+            filters: FilterChanges::default(),
         };
-        for location in &staged.rows {
-            if let Err(error) = recovery::replay(&mut applier, *location) {
-                // The rows were read before the commit, so this is a disk that fails now. The
-                // commit stands in the log; only opening the store again can show it.
-                self.shared.queue.fail();
-                return Err(error);
+        for rows in staged.rows.chunks(recovery::REPLAYED_ROWS) {
+            for location in rows {
+                if let Err(error) = recovery::replay(&mut applier, *location) {
+                    // The rows were read before the commit, so this is a disk that fails now. The
+                    // commit stands in the log; only opening the store again can show it.
+                    self.shared.queue.fail();
+                    return Err(error);
+                }
             }
+            applier.finish();
         }
         self.state.sequence = sequence;
         self.state.position = self.log.position();
