@@ -1,5 +1,7 @@
 import type { BuiltInEmbedder, Embedder, EmbedderIdentity } from './embedder.js';
 import type { Filter } from './filter.js';
+import type { InterruptOptions } from './interrupt.js';
+import type { BatchOperationsOptions } from './settings.js';
 
 /** A value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject;
@@ -45,6 +47,13 @@ export interface OpenOptions {
    * processors.
    */
   threads?: number | undefined;
+  /**
+   * Embedders that collections may name: `createCollection(name, { embedder: 'minilm' })`.
+   * A collection whose embedder is among them finds it by name and version.
+   */
+  embedders?: readonly Embedder[] | undefined;
+  /** How batches are treated: a preset, single keys, or both. */
+  batchOperations?: BatchOperationsOptions | undefined;
 }
 
 /** Shape of the graph. Larger values find more and cost more. */
@@ -62,10 +71,11 @@ export interface CollectionOptions {
   /** How nearness is judged. @default 'cosine' */
   metric?: Metric | undefined;
   /**
-   * What turns texts into vectors: `'lexical'` (built in) or an {@link Embedder}. Without one the
+   * What turns texts into vectors: `'lexical'` (built in), an {@link Embedder}, or the name of one
+   * that the store was opened with. Without one the
    * collection takes vectors only. Its name and version are kept with the collection.
    */
-  embedder?: BuiltInEmbedder | Embedder | undefined;
+  embedder?: BuiltInEmbedder | (string & {}) | Embedder | undefined;
   /** Shape of the graph. */
   hnsw?: HnswOptions | undefined;
 }
@@ -73,8 +83,8 @@ export interface CollectionOptions {
 /** Options of `collection`. */
 export interface CollectionHandleOptions {
   /**
-   * The embedder of this collection's texts, needed for calls with texts where it is not built
-   * in. Its name and version must be those that the collection keeps: `INVALID_ARGUMENT`.
+   * The embedder of this collection's texts, needed for calls with texts where it is neither
+   * built in nor among those that the store was opened with. Its name and version must be those that the collection keeps: `INVALID_ARGUMENT`.
    */
   embedder?: Embedder | undefined;
 }
@@ -312,8 +322,11 @@ export type Missing = 'error' | 'ignore';
 export type OnError = 'throw' | 'collect';
 
 /** Options of every write. */
-export interface WriteOptions {
-  /** All operations or none; otherwise each operation (or group) stands alone. @default true */
+export interface WriteOptions extends InterruptOptions {
+  /**
+   * All operations or none; otherwise each operation (or group) stands alone. Default: `true`,
+   * or what the store's `atomicByDefault` says.
+   */
   atomic?: boolean | undefined;
   /** The caller's own cap on operations: over it, nothing is done and `BATCH_TOO_LARGE`. */
   batchSizeLimit?: number | undefined;
@@ -396,7 +409,8 @@ export interface QueryColumns {
 
 /** Options of `search`: defaults for queries that do not say, and the batch's own. */
 export interface SearchOptions<Metadata extends object = JsonObject>
-  extends QueryOptions<Metadata> {
+  extends QueryOptions<Metadata>,
+    InterruptOptions {
   /** One bad query fails all; otherwise it fails alone. @default false */
   atomic?: boolean | undefined;
   /** The caller's own cap on queries: over it, nothing is done and `BATCH_TOO_LARGE`. */

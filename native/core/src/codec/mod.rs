@@ -16,26 +16,35 @@ mod value;
 mod write;
 
 pub use encode::{
-    collection_reply, collections_reply, compact_reply, count_reply, drop_reply, embed_reply,
-    error_reply, get_reply, indexed_reply, limits_reply, list_reply, search_reply, write_reply,
+    collection_reply, collections_reply, compact_reply, config_reply, count_reply, drop_reply,
+    embed_reply, error_reply, get_reply, indexed_reply, limits_reply, list_reply, offset_reply,
+    progress_reply, reservation_reply, search_reply, stage_ended_reply, stage_reply, write_reply,
 };
 pub use request::{
-    CollectionInfo, CompactReport, CreateCollection, Embedder, Hnsw, ListRequest, Request, Resume,
+    BatchProgress, CollectionInfo, CompactReport, CreateCollection, Embedder, Hnsw, ListRequest,
+    Request, Resume,
 };
 
-use crate::batch::WriteVerb;
+use crate::batch::{WriteOptions, WriteVerb};
 use crate::error::{Error, ErrorCode, Result};
 
 use block::Block;
 use fields::Fields;
 
-/// Reads one request: `header` is its JSON body, `block` the vectors that came beside it.
+/// Reads one request: `header` is its JSON body, `block` the vectors that came beside it, and
+/// `defaults` what a write that does not say gets.
 ///
 /// # Errors
 /// `UNSUPPORTED` for a format other than `json`; `INVALID_ARGUMENT` for an unknown verb or field,
 /// for text that is no JSON (with line and column), and for a block that does not fit; further
 /// `INVALID_FILTER`, `INVALID_QUERY` and `INVALID_ID` where these are the request's own.
-pub fn decode(verb: &str, format: &str, header: &[u8], block: Vec<f32>) -> Result<Request> {
+pub fn decode(
+    verb: &str,
+    format: &str,
+    header: &[u8],
+    block: Vec<f32>,
+    defaults: &WriteOptions,
+) -> Result<Request> {
     if format != "json" {
         let message = format!(
             "format `{}` is not offered, only json",
@@ -53,13 +62,18 @@ pub fn decode(verb: &str, format: &str, header: &[u8], block: Vec<f32>) -> Resul
     })?;
     let mut fields = Fields::of_body(text)?;
     let mut block = Block::new(block);
-    let request = decode_verb(verb, &mut fields, &mut block)?;
+    let request = decode_verb(verb, &mut fields, &mut block, defaults)?;
     fields.finish()?;
     block.finish(verb)?;
     Ok(request)
 }
 
-fn decode_verb<'a>(verb: &str, fields: &mut Fields<'a>, block: &mut Block) -> Result<Request> {
+fn decode_verb<'a>(
+    verb: &str,
+    fields: &mut Fields<'a>,
+    block: &mut Block,
+    defaults: &WriteOptions,
+) -> Result<Request> {
     match verb {
         "collections.create" => collections::create(fields),
         "collections.list" => Ok(Request::ListCollections),
@@ -69,10 +83,10 @@ fn decode_verb<'a>(verb: &str, fields: &mut Fields<'a>, block: &mut Block) -> Re
         "collections.drop" => Ok(Request::Drop {
             collection: fields.collection()?,
         }),
-        "insert" => write::decode(WriteVerb::Insert, fields, block),
-        "update" => write::decode(WriteVerb::Update, fields, block),
-        "delete" => write::decode(WriteVerb::Delete, fields, block),
-        "write" => write::decode(WriteVerb::Mixed, fields, block),
+        "insert" => write::decode(WriteVerb::Insert, fields, block, defaults),
+        "update" => write::decode(WriteVerb::Update, fields, block, defaults),
+        "delete" => write::decode(WriteVerb::Delete, fields, block, defaults),
+        "write" => write::decode(WriteVerb::Mixed, fields, block, defaults),
         "search" => search::decode(fields, block),
         "get" => read::get(fields),
         "list" => read::list(fields),
@@ -85,6 +99,22 @@ fn decode_verb<'a>(verb: &str, fields: &mut Fields<'a>, block: &mut Block) -> Re
         }),
         "resume" => read::resume(fields, block),
         "limits" => Ok(Request::Limits),
+        "config" => Ok(Request::Config),
+        "batches.get" => Ok(Request::BatchProgress {
+            batch_id: read::batch_id(fields)?,
+        }),
+        "batches.cancel" => Ok(Request::CancelBatch {
+            batch_id: read::batch_id(fields)?,
+            code: read::cancel_reason(fields)?,
+        }),
+        "stream.offset" => read::stream_offset(fields),
+        "stage.begin" => Ok(Request::BeginStage {
+            collection: fields.collection()?,
+        }),
+        "stage.commit" => read::end_stage(fields, true),
+        "stage.drop" => read::end_stage(fields, false),
+        "memory.reserve" => read::reserve(fields),
+        "memory.release" => read::release(fields),
         _ => {
             let message = format!("unknown verb `{}`", fields::clip(verb));
             Err(Error::invalid("verb", message))
