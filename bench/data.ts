@@ -18,18 +18,28 @@ export interface Dataset {
 /** Matches per query in every recall figure. */
 export const K = 10;
 
+/** How real embeddings arrive: `file` order keeps neighbors together. */
+export type Arrival = 'shuffled' | 'file';
+
 /**
  * The real embeddings of the folder in `VOLLEY_BENCH_DATA` (`passages.f16.npy`,
- * `queries.f16.npy`, `neighbors.i32.npy`), rows shuffled; or `undefined` where there are none.
+ * `queries.f16.npy`, `neighbors.i32.npy`), or `undefined` where there are none. With `most`, only
+ * so many of the rows, the first to arrive.
  */
-export function realDataset(): Dataset | undefined {
+export function realDataset(
+  arrival: Arrival = 'shuffled',
+  most = Number.POSITIVE_INFINITY,
+): Dataset | undefined {
   const folder = process.env.VOLLEY_BENCH_DATA;
   if (folder === undefined || !existsSync(join(folder, 'passages.f16.npy'))) return undefined;
   const passages = readNpy(join(folder, 'passages.f16.npy'));
   const queries = readNpy(join(folder, 'queries.f16.npy'));
   const neighbors = readNpy(join(folder, 'neighbors.i32.npy'));
   const { rows, columns } = passages;
-  const order = shuffledOrder(rows, 7);
+  const order =
+    arrival === 'shuffled'
+      ? shuffledOrder(rows, 7)
+      : Int32Array.from({ length: rows }, (_, k) => k);
   const placeOf = new Int32Array(rows);
   const base = new Float32Array(rows * columns);
   for (let place = 0; place < rows; place++) {
@@ -44,8 +54,8 @@ export function realDataset(): Dataset | undefined {
       nearest[query * K + rank] = placeOf[row] as number;
     }
   }
-  return {
-    name: 'real text embeddings',
+  const whole: Dataset = {
+    name: `real text embeddings${arrival === 'file' ? ', in the order of the file' : ''}`,
     dimension: columns,
     count: rows,
     base,
@@ -53,6 +63,14 @@ export function realDataset(): Dataset | undefined {
     queries: Float32Array.from(queries.values),
     nearest,
   };
+  return most < rows ? firstRows(whole, most) : whole;
+}
+
+/** A dataset without the rows from `count` on. */
+function firstRows(data: Dataset, count: number): Dataset {
+  const base = data.base.slice(0, count * data.dimension);
+  const nearest = exactNearest(base, data.queries, data.dimension);
+  return { ...data, count, base, nearest };
 }
 
 /** Independent directions in which generated vectors vary: what is told of text embeddings. */

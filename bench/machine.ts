@@ -14,22 +14,25 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[place] ?? Number.NaN;
 }
 
+/** Processor, threads, Node.js and system, in one line. */
+export function processor(): string {
+  const model = cpus()[0]?.model.trim() ?? 'unknown processor';
+  return `${model}, ${availableParallelism()} threads, Node ${process.version}, ${process.platform}`;
+}
+
 /** What the figures were measured on, in a few lines. */
 export function machine(folder: string): string[] {
-  const model = cpus()[0]?.model.trim() ?? 'unknown processor';
   const sync = (bytes: number) => syncTimes(folder, bytes);
   const [small, large] = [sync(4096), sync(3 << 20)];
-  return [
-    `${model}, ${availableParallelism()} threads, Node ${process.version}, ${process.platform}`,
-    `disk: append and sync of 4 KiB ${time(small)}, of 3 MiB ${time(large)}`,
-  ];
+  return [processor(), `disk: append and sync of 4 KiB ${time(small)}, of 3 MiB ${time(large)}`];
 }
 
 function time(times: number[]): string {
   return `${median(times).toFixed(2)} ms (p95 ${percentile(times, 0.95).toFixed(2)})`;
 }
 
-function syncTimes(folder: string, bytes: number): number[] {
+/** Times of 21 appends of so many bytes, each synced, in ms. */
+export function syncTimes(folder: string, bytes: number): number[] {
   const path = join(folder, 'sync-time');
   const file = openSync(path, 'w');
   const block = Buffer.alloc(bytes, 7);
