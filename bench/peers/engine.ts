@@ -61,6 +61,8 @@ export interface Contender {
   readonly remark?: string;
   /** False where the search compares with every row. */
   readonly approximate: boolean;
+  /** The narrowest beam that it takes, where that is wider than the matches asked for. */
+  readonly leastEfSearch?: number;
   /** Counts of threads that searches can be given, of at most so many. */
   readonly searchThreads: (threads: number) => number[];
   open(setting: Setting): Promise<Engine>;

@@ -48,6 +48,12 @@ export async function measure(
   return { status: 'measured', version: engine.version, build, search: points, syncMs, notes };
 }
 
+/** What an error says, in one line. */
+export function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split('\n')[0] ?? '';
+}
+
 /** Prepared beforehand, so that the clock sees the engine and not the making of ids. */
 function batchesOf(data: Dataset): Batch[] {
   return Array.from({ length: Math.ceil(data.count / BATCH) }, (_, index) => {
@@ -102,14 +108,20 @@ async function sweep(
 ): Promise<{ points: SearchPoint[]; notes: string[] }> {
   const points: SearchPoint[] = [];
   const notes: string[] = [];
+  const widths = EF_SWEEP.filter((efSearch) => efSearch >= (contender.leastEfSearch ?? 0));
   for (const count of contender.searchThreads(threads)) {
-    for (const efSearch of contender.approximate ? EF_SWEEP : [null]) {
-      await engine.tune(efSearch ?? 0, count);
-      const point = await searchPoint(engine, data, efSearch, count, limit);
-      points.push(point);
-      if (point.queries === data.queryCount) continue;
-      const asked = `${point.queries} of ${data.queryCount} queries in ${limit} s`;
-      notes.push(`${count} threads, ef ${efSearch ?? 'none'}: ${asked}; wider beams left out`);
+    for (const efSearch of contender.approximate ? widths : [null]) {
+      const setting = `${count} threads, ef ${efSearch ?? 'none'}`;
+      try {
+        await engine.tune(efSearch ?? 0, count);
+        const point = await searchPoint(engine, data, efSearch, count, limit);
+        points.push(point);
+        if (point.queries === data.queryCount) continue;
+        const asked = `${point.queries} of ${data.queryCount} queries in ${limit} s`;
+        notes.push(`${setting}: ${asked}; wider beams left out`);
+      } catch (error) {
+        notes.push(`${setting}: ${firstLine(error)}; wider beams left out`);
+      }
       break;
     }
   }
@@ -134,15 +146,17 @@ async function searchPoint(
   await ask(0);
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
-  let asked = 0;
-  do {
-    await inFlight(calls, engine.searchesInFlight(threads), async (index) => {
-      if (seconds() > limit) return;
+  let [asked, next] = [0, 0];
+  const lane = async () => {
+    // Each query once, then all over again until the time is worth measuring.
+    while (seconds() < (next < calls ? limit : Math.min(limit, POINT_LEAST_SECONDS))) {
+      const index = next++ % calls;
       const found = await ask(index);
       answers[index] = found;
       asked += found.length;
-    });
-  } while (seconds() < POINT_LEAST_SECONDS);
+    }
+  };
+  await Promise.all(Array.from({ length: engine.searchesInFlight(threads) }, lane));
   const rate = asked / seconds();
   const { recall, queries } = judged(answers, queriesPerCall, data);
   return { efSearch, threads, recall, rate, queries };

@@ -1,7 +1,7 @@
 /** One process: fills and searches one engine, sends what it measured to its parent, ends. */
 import { CONTENDERS } from './contenders.js';
 import { readDataset, type WrittenDataset } from './datasets.js';
-import { measure, type TimeLimits } from './measure.js';
+import { firstLine, measure, type TimeLimits } from './measure.js';
 import type { Round } from './results.js';
 
 /** What the parent sends. */
@@ -20,10 +20,9 @@ async function round(job: Job): Promise<Round> {
   try {
     return await measure(contender, readDataset(job.data), job);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     const missing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
-    const reason = (message ?? String(error)).split('\n')[0] ?? '';
-    return { status: missing ? 'absent' : 'failed', reason };
+    return { status: missing ? 'absent' : 'failed', reason: firstLine(error) };
   }
 }
 

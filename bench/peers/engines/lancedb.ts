@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { K } from '../../data.js';
 import type { Contender, Setting } from '../engine.js';
 import { EF_CONSTRUCTION, M, peer, rowsOf } from '../engine.js';
 import { versionOf } from './versions.js';
@@ -45,11 +46,15 @@ interface Arrow {
   makeData(options: Record<string, unknown>): unknown;
 }
 
+/** Candidates scored by the original vectors, by the matches asked for. */
+const REFINE_FACTOR = 2;
+
 export const lancedb: Contender = {
   name: 'lancedb',
   durability: 'files, its default',
   remark: 'HNSW over 8-bit codes in one partition, refined; its thread pool takes all processors',
   approximate: true,
+  leastEfSearch: K * REFINE_FACTOR,
   searchThreads: (threads) => [threads],
   open: openLancedb,
 };
@@ -111,7 +116,7 @@ async function openLancedb({ dimension, folder }: Setting) {
       if (first === undefined) return [];
       let query = table.query().nearestTo(first);
       for (const other of others) query = query.addQueryVector(other);
-      query = query.distanceType('l2').nprobes(1).ef(ef).refineFactor(2).limit(k);
+      query = query.distanceType('l2').nprobes(1).ef(ef).refineFactor(REFINE_FACTOR).limit(k);
       const found = await query.select(['id', '_distance']).toArrow();
       const ids = found.getChild('id')?.toArray() ?? [];
       const places = others.length === 0 ? undefined : found.getChild('query_index')?.toArray();

@@ -72,9 +72,10 @@ async function openZvec(setting: Setting, quantization: 'f32' | 'INT8') {
   return {
     version: versionOf('@zvec/zvec'),
     insertsInFlight: 1,
-    // It takes one query a call; as many run at once as there are threads.
+    // It takes one query a call and runs it on Node's pool, which has as many threads as the
+    // engines may use: with enough calls waiting the pool is never idle.
     queriesPerCall: 1,
-    searchesInFlight: (searchThreads: number) => searchThreads,
+    searchesInFlight: (searchThreads: number) => (searchThreads > 1 ? 32 * searchThreads : 1),
     insert({ ids, vectors }: { ids: readonly string[]; vectors: Float32Array }) {
       const rows = Array.from(rowsOf(vectors, dimension), (v, place) => ({
         id: ids[place] ?? '',
