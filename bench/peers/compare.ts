@@ -155,3 +155,9 @@ export function summaries(data: DatasetReport): {
     peers: all.filter(({ name }) => !name.startsWith('volley')),
   };
 }
+
+/** The counts of threads that engines were searched with, rising. */
+export function threadCounts(all: readonly Summary[]): number[] {
+  const counts = new Set(all.flatMap(({ points }) => points.map(({ threads }) => threads)));
+  return [...counts].sort((a, b) => a - b);
+}

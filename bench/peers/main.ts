@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { K } from '../data.js';
 import { processor } from '../machine.js';
 import { buildChart, searchChart } from './chart.js';
-import { summaries } from './compare.js';
+import { summaries, threadCounts } from './compare.js';
 import { makeDataset, type WrittenDataset, writeDataset } from './datasets.js';
 import { BATCH, EF_CONSTRUCTION, M } from './engine.js';
 import { HELP, type Options, readOptions } from './options.js';
@@ -109,10 +109,14 @@ function write(report: Report): void {
   const charts = (data: DatasetReport) => {
     const { all } = summaries(data);
     const title = `${data.name}, ${data.rows} x ${data.dimension}`;
-    const files = [`${name}-${data.key}-build.svg`, `${name}-${data.key}-search.svg`] as const;
-    put(files[0], buildChart(`Vectors per second until indexed: ${title}`, all));
-    put(files[1], searchChart(`Search, ${report.threads} threads: ${title}`, all, report.threads));
-    return [...files];
+    const build = `${name}-${data.key}-build.svg`;
+    put(build, buildChart(`Vectors per second until indexed: ${title}`, all));
+    const searches = threadCounts(all).map((threads) => {
+      const file = `${name}-${data.key}-search-${threads}.svg`;
+      put(file, searchChart(`Search, threads: ${threads}, ${title}`, all, threads));
+      return file;
+    });
+    return [build, ...searches];
   };
   put(`${name}.md`, markdown(report, charts));
   put(`${name}.json`, `${JSON.stringify(report, null, 1)}\n`);

@@ -5,6 +5,7 @@ import {
   type Summary,
   searchRatios,
   summaries,
+  threadCounts,
 } from './compare.js';
 import type { DatasetReport, Report } from './results.js';
 
@@ -88,11 +89,6 @@ function buildTable(
     `${engine.syncMs.small.toFixed(2)} / ${engine.syncMs.batch.toFixed(2)}`,
   ]);
   return table(heads, rows);
-}
-
-function threadCounts(all: readonly Summary[]): number[] {
-  const counts = new Set(all.flatMap(({ points }) => points.map(({ threads }) => threads)));
-  return [...counts].sort((a, b) => a - b);
 }
 
 function searchTable(
