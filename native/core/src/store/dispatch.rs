@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::order::Ticket;
-use super::responder::Responder;
+use super::responder::{Responder, Shape};
 use super::running::Guard;
 use super::unembedded::Waiting;
 use super::{Inner, embedding, reads};
 use crate::batch::{self, Checked, SearchRequest, WriteReply, WriteRequest};
-use crate::codec::{self, Request, Resume};
+use crate::codec::{self, Format, Request, Resume};
 use crate::collection::{Collection, WriteJob};
 use crate::error::{Error, ErrorCode, Result};
 
@@ -27,13 +27,18 @@ pub struct Call {
 /// Takes a request over from the caller's thread.
 pub fn call(
     inner: &Arc<Inner>,
-    verb: &str,
+    line: &str,
     format: &str,
-    header: Vec<u8>,
+    body: Vec<u8>,
     block: Vec<f32>,
-    responder: Responder,
+    mut responder: Responder,
 ) {
+    let verb = codec::verb(line);
     let writes = matches!(verb, "insert" | "update" | "delete" | "write" | "resume");
+    *responder.shape() = Shape {
+        verb: verb.to_owned(),
+        format: Format::parse(format).unwrap_or_default(),
+    };
     let mut call = Call {
         inner: Arc::clone(inner),
         responder: Some(responder),
@@ -41,13 +46,13 @@ pub fn call(
         began: Instant::now(),
         _running: inner.running.begin(),
     };
-    let (verb, format) = (verb.to_owned(), format.to_owned());
+    let (line, format) = (line.to_owned(), format.to_owned());
     inner.pools.foreground().spawn(move || {
         // A panic unwinds through the call, whose drop answers the caller and returns the
         // ticket; nothing else is held here.
         let _ = catch_unwind(AssertUnwindSafe(move || {
             let result =
-                codec::decode(&verb, &format, &header, block).and_then(|request| call.run(request));
+                codec::decode(&line, &format, &body, block).and_then(|request| call.run(request));
             call.finish(result);
         }));
     });
@@ -109,7 +114,8 @@ impl Call {
         if !checked.to_embed.is_empty() {
             let Some(rows) = embedding::documents(collection, &request, &checked) else {
                 let waiting = Waiting::Write(Arc::clone(collection), request, checked);
-                return Ok(Some(self.inner.unembedded.keep(waiting, embedding::ask)));
+                self.ask(waiting);
+                return Ok(None);
             };
             checked.embed(&mut request.vectors, &rows?, &shape)?;
         }
@@ -153,13 +159,28 @@ impl Call {
             && !embedding::queries(&snapshot, collection, &mut request, &to_embed)?
         {
             let waiting = Waiting::Search(Arc::clone(collection), request, to_embed);
-            return Ok(Some(self.inner.unembedded.keep(waiting, embedding::ask)));
+            self.ask(waiting);
+            return Ok(None);
         }
         reads::search(collection, &snapshot, &request, self.began).map(Some)
     }
 
+    /// Asks the caller for the embeddings that a request waits for.
+    fn ask(&mut self, waiting: Waiting) {
+        let Some(mut responder) = self.responder.take() else {
+            return;
+        };
+        let shape = responder.shape().clone();
+        let ask = self.inner.unembedded.keep(waiting, shape, embedding::ask);
+        responder.ask(ask);
+    }
+
     fn resume(&mut self, resume: &Resume) -> Result<Option<Vec<u8>>> {
-        match self.inner.unembedded.take(&resume.token)? {
+        let (waiting, shape) = self.inner.unembedded.take(&resume.token)?;
+        if let Some(responder) = &mut self.responder {
+            *responder.shape() = shape;
+        }
+        match waiting {
             Waiting::Write(collection, mut request, mut checked) => {
                 match &resume.failed {
                     Some(reason) => checked.fail_embedding(&embedding::failed(reason)),

@@ -112,14 +112,14 @@ impl Store {
         Inner::new(None, storage, options, thresholds, None).map(Self::handle)
     }
 
-    /// One request: a verb, the format of the header (`json`), the header's bytes and the
-    /// vectors that come beside it. Returns at once; `reply` is called exactly once, from one of
-    /// the engine's threads.
+    /// One request: its line (see [`crate::codec::verb`]), the [`crate::codec::Format`] of its
+    /// body, the body and the vectors that come beside it. Returns at once; `reply` is called
+    /// exactly once, from one of the engine's threads.
     pub fn call(
         &self,
-        verb: &str,
+        line: &str,
         format: &str,
-        header: Vec<u8>,
+        body: Vec<u8>,
         block: Vec<f32>,
         reply: Box<dyn FnOnce(Vec<u8>) + Send>,
     ) {
@@ -127,7 +127,7 @@ impl Store {
         if self.handle.closed.load(Ordering::Acquire) {
             return responder.refuse(&closed());
         }
-        dispatch::call(&self.handle.inner, verb, format, header, block, responder);
+        dispatch::call(&self.handle.inner, line, format, body, block, responder);
     }
 
     /// [`Store::call`] that waits for the reply; not for threads of the engine's own.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::responder::Shape;
 use crate::batch::{Checked, SearchRequest, WriteRequest};
 use crate::collection::Collection;
 use crate::error::{Error, ErrorCode, Result};
@@ -22,7 +23,8 @@ pub enum Waiting {
 #[derive(Default)]
 struct State {
     next: u64,
-    waiting: BTreeMap<u64, Waiting>,
+    /// Each with the shape that its reply will have.
+    waiting: BTreeMap<u64, (Waiting, Shape)>,
 }
 
 /// The requests that wait, by token.
@@ -34,12 +36,17 @@ pub struct Unembedded {
 impl Unembedded {
     /// Keeps a request and returns what `reply` makes of it and of the token by which it is
     /// taken back.
-    pub fn keep<R>(&self, waiting: Waiting, reply: impl FnOnce(&str, &Waiting) -> R) -> R {
+    pub fn keep<R>(
+        &self,
+        waiting: Waiting,
+        shape: Shape,
+        reply: impl FnOnce(&str, &Waiting) -> R,
+    ) -> R {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.next += 1;
         let token = state.next;
         let reply = reply(&token.to_string(), &waiting);
-        state.waiting.insert(token, waiting);
+        state.waiting.insert(token, (waiting, shape));
         if state.waiting.len() > WAITING_MAX {
             state.waiting.pop_first();
         }
@@ -50,7 +57,7 @@ impl Unembedded {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for a token that was never given, is used up, or was dropped.
-    pub fn take(&self, token: &str) -> Result<Waiting> {
+    pub fn take(&self, token: &str) -> Result<(Waiting, Shape)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = token
             .parse()
