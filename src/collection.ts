@@ -285,8 +285,7 @@ export class Collection<Metadata extends object = JsonObject> {
     if (this.#closed) {
       throw new VolleyError('STORE_CLOSED', `collection ${this.name}: the handle was closed`);
     }
-    const json = JSON.stringify({ collection: this.name, ...header });
-    const reply = await this.#door.call(verb, json, block);
+    const reply = await this.#door.call(verb, { collection: this.name, ...header }, block);
     return finishWithEmbeddings(this.#door, this.name, this.#embedder, this.#closing, reply);
   }
 }

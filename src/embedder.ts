@@ -118,34 +118,37 @@ export async function finishWithEmbeddings(
     const resume = { collection, token };
     let block: Float32Array;
     try {
-      block = await embedTexts(collection, embedder, texts, signal);
+      block = await embedTexts(requireEmbedder(collection, embedder), texts, signal);
     } catch (embeddingFailure) {
       // The engine judges what is left of the batch without these texts.
       const failed = reasonOf(embeddingFailure);
-      reply = await door.call('resume', JSON.stringify({ ...resume, failed }));
+      reply = await door.call('resume', { ...resume, failed });
       return { reply, embeddingFailure };
     }
-    reply = await door.call('resume', JSON.stringify(resume), block);
+    reply = await door.call('resume', resume, block);
   }
   return { reply };
 }
 
-function reasonOf(failure: unknown): string {
+/** Why an embedder failed, as text that JSON can hold. */
+export function reasonOf(failure: unknown): string {
   return (failure instanceof Error ? failure.message : String(failure)).toWellFormed();
 }
 
-async function embedTexts(
-  collection: string,
-  embedder: Embedder | undefined,
+function requireEmbedder(collection: string, embedder: Embedder | undefined): Embedder {
+  if (embedder !== undefined) return embedder;
+  throw new Error(
+    `the texts of collection ${collection} are embedded outside the engine: ` +
+      'give the embedder to store.collection()',
+  );
+}
+
+/** The vectors of texts, end to end. */
+export async function embedTexts(
+  embedder: Embedder,
   texts: string[],
   signal: AbortSignal,
 ): Promise<Float32Array> {
-  if (embedder === undefined) {
-    throw new Error(
-      `the texts of collection ${collection} are embedded outside the engine: ` +
-        'give the embedder to store.collection()',
-    );
-  }
   const { dimension } = embedder;
   return flatten(await embedder.embed(texts, { signal }), texts.length, dimension);
 }

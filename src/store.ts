@@ -3,8 +3,16 @@ import { camelDeep } from './decode.js';
 import { type Embedder, embedderHeader, matchEmbedder } from './embedder.js';
 import { VolleyError } from './errors.js';
 import { binding } from './native/binding.js';
-import { Door, type Reply } from './native/door.js';
-import { COLLECTION_OPTIONS, HANDLE_OPTIONS, HNSW_OPTIONS, OPEN_OPTIONS, take } from './options.js';
+import type { Door, Reply } from './native/door.js';
+import { NativeDoor } from './native/native-door.js';
+import {
+  COLLECTION_OPTIONS,
+  HANDLE_OPTIONS,
+  HNSW_OPTIONS,
+  OPEN_OPTIONS,
+  take,
+  type WireOptions,
+} from './options.js';
 import type {
   CollectionHandleOptions,
   CollectionInfo,
@@ -43,7 +51,7 @@ export async function open(path: string, options: OpenOptions = {}): Promise<Sto
     });
   }
   const header = take('open', options, OPEN_OPTIONS);
-  return new Store(await Door.open(path, JSON.stringify(header)));
+  return new Store(await NativeDoor.open(path, JSON.stringify(header)));
 }
 
 /** An open store. Made by {@link open}. */
@@ -54,6 +62,11 @@ export class Store {
   /** @internal */
   constructor(door: Door) {
     this.#door = door;
+  }
+
+  /** @internal The store's way to its engine, for carriers that leave bodies as they come. */
+  static doorOf(store: Store): Door {
+    return store.#door;
   }
 
   /**
@@ -74,7 +87,7 @@ export class Store {
       ...(hnsw && { hnsw: take('createCollection hnsw', hnsw, HNSW_OPTIONS) }),
       ...embedderHeader(embedder, dimension),
     };
-    const info = await this.#door.call('collections.create', JSON.stringify(header));
+    const info = await this.#door.call('collections.create', header);
     return this.#handle(info, typeof embedder === 'string' ? undefined : embedder);
   }
 
@@ -96,7 +109,7 @@ export class Store {
 
   /** What is known of each collection, by name. */
   async listCollections(): Promise<CollectionInfo[]> {
-    const { collections } = await this.#door.call('collections.list', '{}');
+    const { collections } = await this.#door.call('collections.list', {});
     return camelDeep(collections) as CollectionInfo[];
   }
 
@@ -111,7 +124,7 @@ export class Store {
 
   /** Every limit with its unit, e.g. `idBytesMax`: `{ value: 512, unit: 'bytes' }`. */
   async limits(): Promise<Limits> {
-    return camelDeep(await this.#door.call('limits', '{}')) as unknown as Limits;
+    return camelDeep(await this.#door.call('limits', {})) as unknown as Limits;
   }
 
   /**
@@ -139,8 +152,8 @@ export class Store {
   }
 }
 
-function collectionHeader(name: string): string {
-  return JSON.stringify({ collection: checkName(name) });
+function collectionHeader(name: string): WireOptions {
+  return { collection: checkName(name) };
 }
 
 /** Only what JSON would change is refused here; the engine judges the name. */

@@ -1,15 +1,16 @@
 import { createRequire } from 'node:module';
 import { VolleyError } from '../errors.js';
+import type { Format } from './door.js';
 
 /**
- * A store as the addon sees it: bytes in, bytes out. Every reply is JSON; a refusal is
- * `{"error": {...}}`, and the promises never reject.
+ * A store as the addon sees it: bytes in, bytes out. A reply is in the format of its body; a
+ * refusal is `{"error": {...}}` in any, and the promises never reject.
  */
 export interface NativeStore {
   /** Opens the files. Called once, before anything else. */
   open(): Promise<Uint8Array>;
-  /** Hands over one request. Header and block are copied before it returns. */
-  call(verb: string, format: 'json', header: Uint8Array, block?: Float32Array): Promise<Uint8Array>;
+  /** Hands over one request. Body and block are copied before it returns. */
+  call(line: string, format: Format, body: Uint8Array, block?: Float32Array): Promise<Uint8Array>;
   /** Finishes what is running and closes the files. */
   close(): Promise<Uint8Array>;
 }

@@ -51,14 +51,14 @@ impl NativeStore {
         Ok(promise)
     }
 
-    /// Hands over one request. Header and block are copied before it returns.
+    /// Hands over one request. Body and block are copied before it returns.
     #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
     pub fn call<'env>(
         &self,
         env: &'env Env,
-        verb: String,
+        line: String,
         format: String,
-        header: Uint8ArraySlice,
+        body: Uint8ArraySlice,
         block: Option<Float32ArraySlice>,
     ) -> Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
@@ -69,13 +69,13 @@ impl NativeStore {
                 return Ok(promise);
             }
         };
-        let header = header.to_vec();
+        let body = body.to_vec();
         let block = block.map_or_else(Vec::new, |block| block.to_vec());
         let handed_over = guarded(move || {
             store.call(
-                &verb,
+                &line,
                 &format,
-                header,
+                body,
                 block,
                 Box::new(move |bytes| reply.send(bytes)),
             );

@@ -1,0 +1,66 @@
+/**
+ * A store behind a server, with the same methods as one in this process:
+ * `connect(url)` takes the place of `open(path)`.
+ *
+ * @packageDocumentation
+ */
+import { VolleyError } from '../errors.js';
+import { Store } from '../store.js';
+import { HttpDoor } from './http-door.js';
+
+export type { Collection } from '../collection.js';
+export { BatchError, ERROR_CODES, type ErrorCode, VolleyError } from '../errors.js';
+export type { Condition, FieldConditions, Filter, FilterValue } from '../filter.js';
+export type * from '../results.js';
+export type { Store } from '../store.js';
+export type * from '../types.js';
+
+/** Options of {@link connect}. */
+export interface ConnectOptions {
+  /** The key that the server knows. */
+  apiKey?: string | undefined;
+  /**
+   * Attempts beside the first, for failures that are `retriable`: the server is not there or says
+   * that it is overloaded. A write whose connection breaks is sent again only where it has an
+   * `idempotencyKey`: without one nobody knows whether it was done. @default 3
+   */
+  retries?: number | undefined;
+  /** Milliseconds before the first retry, doubled for each further one. @default 100 */
+  retryDelayMs?: number | undefined;
+  /** Requests that are under way at the same time; further calls wait. @default 8 */
+  requestsInFlight?: number | undefined;
+}
+
+/**
+ * A store behind a server. Nothing is sent before the first call.
+ *
+ * @param url Base URL of the server, e.g. `http://localhost:15001`.
+ * @throws VolleyError `INVALID_ARGUMENT` for an URL or option that is none.
+ *
+ * @example
+ * const store = connect('http://localhost:15001', { apiKey });
+ * const books = await store.collection('books');
+ * await books.insert([{ id: 'a', data: [0.1, 0.2, 0.3] }]);
+ */
+export function connect(url: string, options: ConnectOptions = {}): Store {
+  const { apiKey, retries = 3, retryDelayMs = 100, requestsInFlight = 8, ...unknown } = options;
+  const [field] = Object.keys(unknown);
+  if (field !== undefined) throw invalid(field, `connect has no option ${field}`);
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw invalid('url', `${url} is no http or https URL`);
+  }
+  for (const [name, value, least] of [
+    ['retries', retries, 0],
+    ['retryDelayMs', retryDelayMs, 0],
+    ['requestsInFlight', requestsInFlight, 1],
+  ] as const) {
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw invalid(name, `${name} must be an integer from ${least}`);
+    }
+  }
+  return new Store(new HttpDoor(new URL(url), { apiKey, retries, retryDelayMs, requestsInFlight }));
+}
+
+function invalid(field: string, message: string): VolleyError {
+  return new VolleyError('INVALID_ARGUMENT', message, { details: { field } });
+}

@@ -1,0 +1,38 @@
+import type { WireOptions } from '../options.js';
+import { binding, type NativeStore } from './binding.js';
+import { type Door, type Format, parseReply, type Reply } from './door.js';
+
+/** The door to the engine in this process. */
+export class NativeDoor implements Door {
+  readonly #native: NativeStore;
+
+  private constructor(native: NativeStore) {
+    this.#native = native;
+  }
+
+  static async open(path: string, options: string): Promise<NativeDoor> {
+    const { NativeStore } = binding();
+    const native = new NativeStore(path, Buffer.from(options));
+    parseReply(await native.open());
+    return new NativeDoor(native);
+  }
+
+  async call(verb: string, header: WireOptions, block?: Float32Array): Promise<Reply> {
+    const body = Buffer.from(JSON.stringify(header));
+    return parseReply(await this.#native.call(verb, 'json', body, block));
+  }
+
+  /**
+   * One request whose body stays as it came.
+   *
+   * @param line The verb and, behind a space, the fields that came beside the body as JSON.
+   * @returns The reply in the body's format; refusals are JSON whatever the format.
+   */
+  send(line: string, format: Format, body: Uint8Array, block?: Float32Array): Promise<Uint8Array> {
+    return this.#native.call(line, format, body, block);
+  }
+
+  async close(): Promise<void> {
+    parseReply(await this.#native.close());
+  }
+}
