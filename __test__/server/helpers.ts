@@ -31,6 +31,9 @@ export async function request(
   const text = await response.text();
   const type = response.headers.get('content-type');
   // biome-ignore lint/suspicious/noExplicitAny: replies of all routes.
-  const json = text.startsWith('{') ? (JSON.parse(text) as any) : undefined;
+  const json =
+    /\bjson$/.test(type ?? '') && type !== 'application/x-ndjson'
+      ? (JSON.parse(text) as any)
+      : undefined;
   return { status: response.status, type, text, json, headers: response.headers };
 }

@@ -140,19 +140,24 @@ export class Gate {
   #usageOf(caller: Caller): Usage {
     let usage = this.#usage.get(caller.name);
     if (usage === undefined) {
-      usage = { bytes: 0, tokens: caller.requests_per_s ?? 0, since: this.#now() };
+      usage = { bytes: 0, tokens: burstOf(caller), since: this.#now() };
       this.#usage.set(caller.name, usage);
     }
     return usage;
   }
 }
 
-/** A bucket that fills at the caller's rate and holds what one second brings, at least one. */
+/** Requests that may come at once: what one second brings, at least one. */
+function burstOf({ requests_per_s = 0 }: Caller): number {
+  return Math.max(requests_per_s, 1);
+}
+
+/** A bucket that fills at the caller's rate. */
 function takeToken(caller: Caller, usage: Usage, now: number): void {
   const rate = caller.requests_per_s;
   if (rate === undefined) return;
   const filled = usage.tokens + ((now - usage.since) / 1000) * rate;
-  usage.tokens = Math.min(Math.max(rate, 1), filled);
+  usage.tokens = Math.min(burstOf(caller), filled);
   usage.since = now;
   if (usage.tokens < 1) {
     const retryAfterMs = Math.ceil(((1 - usage.tokens) / rate) * 1000);

@@ -38,6 +38,9 @@ const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
 /** Milliseconds for a connection without a request to stay. */
 const IDLE_MS = 65_000;
 
+/** Milliseconds for the head of a request to arrive. */
+const HEADERS_MS = 20_000;
+
 /**
  * Serves an open store over REST, gRPC and MCP.
  *
@@ -103,6 +106,7 @@ async function httpServer(
   }
   const server = tls === undefined ? createHttp(handler) : createHttps(tls, handler);
   server.keepAliveTimeout = IDLE_MS;
+  server.headersTimeout = HEADERS_MS;
   // What is no HTTP at all: answered once, and cut off.
   server.on('clientError', (_, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
