@@ -30,10 +30,10 @@ export async function request(
   });
   const text = await response.text();
   const type = response.headers.get('content-type');
-  // biome-ignore lint/suspicious/noExplicitAny: replies of all routes.
   const json =
     /\bjson$/.test(type ?? '') && type !== 'application/x-ndjson'
-      ? (JSON.parse(text) as any)
+      ? // biome-ignore lint/suspicious/noExplicitAny: replies of all routes.
+        (JSON.parse(text) as any)
       : undefined;
   return { status: response.status, type, text, json, headers: response.headers };
 }

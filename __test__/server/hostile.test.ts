@@ -58,7 +58,7 @@ test('a small body that unpacks to a large one is refused', async (t) => {
   const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
   const response = await fetch(`${url}${path}`, { method: 'POST', headers, body });
   t.is(response.status, 413);
-  t.is((await response.json()).error_code, 'BATCH_TOO_LARGE');
+  t.is(((await response.json()) as { error_code: string }).error_code, 'BATCH_TOO_LARGE');
 });
 
 test('what is no HTTP is answered once and cut off', async (t) => {

@@ -4,6 +4,7 @@ import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { VolleyError } from '../errors.js';
 import type { Store } from '../store.js';
+import { loadOptional } from './optional-package.js';
 import { type RestOptions, restHandler } from './rest/handler.js';
 import { Service, type ServiceOptions } from './service.js';
 
@@ -32,6 +33,14 @@ export interface Served {
   /** Takes in nothing new, ends what runs, and stops. The store stays open. */
   close(): Promise<void>;
 }
+
+const GRPC_PACKAGES = [
+  '@grpc/grpc-js',
+  '@grpc/proto-loader',
+  '@grpc/reflection',
+  'grpc-health-check',
+];
+const MCP_PACKAGES = ['@modelcontextprotocol/server', '@modelcontextprotocol/node'];
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
 
@@ -66,7 +75,11 @@ export async function serve(store: Store, options: ServeOptions): Promise<Served
       if (options.mcp === true) urls.mcp = `${urls.rest}/mcp`;
     }
     if (options.grpc !== undefined) {
-      const { startGrpc } = await import('./grpc/server.js');
+      const { startGrpc } = await loadOptional(
+        'gRPC',
+        GRPC_PACKAGES,
+        () => import('./grpc/server.js'),
+      );
       const grpc = await startGrpc(service, host, options.grpc, tls);
       closers.push(grpc.close);
       urls.grpc = grpc.address;
@@ -99,7 +112,7 @@ async function httpServer(
   const rest = restHandler(service, options);
   let handler = rest;
   if (options.mcp === true) {
-    const { mcpHandler } = await import('./mcp/http.js');
+    const { mcpHandler } = await loadOptional('MCP', MCP_PACKAGES, () => import('./mcp/http.js'));
     const mcp = mcpHandler(service, options);
     handler = (request, response) =>
       /^\/mcp(\?|$)/.test(request.url ?? '') ? mcp(request, response) : rest(request, response);

@@ -8,8 +8,6 @@ import { bodyError, bodyStream } from './body.js';
 import { type Chunk, chunksOf } from './lines.js';
 import type { Route } from './routes.js';
 
-/** Chunks that are at work at the same time: one is decoded while another is written. */
-const CHUNKS_IN_FLIGHT = 2;
 const CHUNK_LINES_MAX = 1000;
 const CHUNK_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -64,24 +62,14 @@ export async function writeLines(
     refuseAtomic(stream.fields);
     const body = bodyStream(request);
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    const running: { chunk: Chunk; reply: Promise<Uint8Array> }[] = [];
-    const settle = async () => {
-      const first = running.shift();
-      if (first === undefined) return;
-      const reply = Buffer.from(await first.reply);
-      stream.pass.release(first.chunk.bytes);
-      await send(replyLine(first.chunk, reply, summary));
-    };
+    // One after another, so that what was done is all that came before an offset.
     for await (const chunk of chunksOf(body, { lines: CHUNK_LINES_MAX, bytes: CHUNK_BYTES_MAX })) {
       sizes.bytesIn += chunk.bytes;
       stream.pass.reserve(chunk.bytes);
-      const reply = sendChunk(stream, chunk);
-      // Whoever awaits it later hears of it; until then it is nobody's unhandled rejection.
-      reply.catch(() => undefined);
-      running.push({ chunk, reply });
-      if (running.length === CHUNKS_IN_FLIGHT) await settle();
+      const reply = Buffer.from(await sendChunk(stream, chunk));
+      stream.pass.release(chunk.bytes);
+      await send(replyLine(chunk, reply, summary));
     }
-    while (running.length > 0) await settle();
     await send(`${JSON.stringify({ summary })}\n`);
   } catch (failure) {
     if (!response.headersSent) throw failure;

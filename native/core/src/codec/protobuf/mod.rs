@@ -17,18 +17,50 @@ use crate::error::{Error, ErrorCode, Result};
 
 /// The verbs that are offered, with the messages of their requests and replies.
 const CALLS: [(&str, &str, &str); 12] = [
-    ("insert", "BatchInsertVectorsRequest", "BatchInsertVectorsResponse"),
-    ("update", "BatchUpdateVectorsRequest", "BatchUpdateVectorsResponse"),
-    ("delete", "BatchDeleteVectorsRequest", "BatchDeleteVectorsResponse"),
-    ("search", "BatchSearchVectorsRequest", "BatchSearchVectorsResponse"),
-    ("write", "BatchWriteVectorsRequest", "BatchWriteVectorsResponse"),
+    (
+        "insert",
+        "BatchInsertVectorsRequest",
+        "BatchInsertVectorsResponse",
+    ),
+    (
+        "update",
+        "BatchUpdateVectorsRequest",
+        "BatchUpdateVectorsResponse",
+    ),
+    (
+        "delete",
+        "BatchDeleteVectorsRequest",
+        "BatchDeleteVectorsResponse",
+    ),
+    (
+        "search",
+        "BatchSearchVectorsRequest",
+        "BatchSearchVectorsResponse",
+    ),
+    (
+        "write",
+        "BatchWriteVectorsRequest",
+        "BatchWriteVectorsResponse",
+    ),
     ("get", "GetVectorsRequest", "GetVectorsResponse"),
     ("list", "ListVectorsRequest", "ListVectorsResponse"),
     ("count", "CountVectorsRequest", "CountVectorsResponse"),
-    ("collections.create", "CreateCollectionRequest", "CollectionInfo"),
-    ("collections.list", "ListCollectionsRequest", "ListCollectionsResponse"),
+    (
+        "collections.create",
+        "CreateCollectionRequest",
+        "CollectionInfo",
+    ),
+    (
+        "collections.list",
+        "ListCollectionsRequest",
+        "ListCollectionsResponse",
+    ),
     ("collections.info", "GetCollectionRequest", "CollectionInfo"),
-    ("collections.drop", "DropCollectionRequest", "DropCollectionResponse"),
+    (
+        "collections.drop",
+        "DropCollectionRequest",
+        "DropCollectionResponse",
+    ),
 ];
 
 /// The JSON body and the block of a request.

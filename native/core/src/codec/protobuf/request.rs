@@ -41,7 +41,10 @@ impl Transcriber {
         let mut values: Vec<Option<Vec<u8>>> = message.fields.iter().map(|_| None).collect();
         let mut reader = Reader::new(bytes);
         while let Some((number, value)) = reader.next()? {
-            let place = message.fields.iter().position(|field| field.number == number);
+            let place = message
+                .fields
+                .iter()
+                .position(|field| field.number == number);
             let (Some(place), Some(field)) =
                 (place, place.and_then(|place| message.fields.get(place)))
             else {

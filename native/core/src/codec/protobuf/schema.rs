@@ -104,7 +104,10 @@ mod tests {
     #[test]
     fn every_line_of_a_message_is_a_field_and_every_type_is_known() {
         let body = PROTO.split_once("message ").unwrap().1;
-        let lines = body.lines().map(str::trim).filter(|line| line.ends_with(';'));
+        let lines = body
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.ends_with(';'));
         let fields = MESSAGES.values().flat_map(|message| &message.fields);
         assert_eq!(lines.count(), fields.clone().count());
         for field in fields {

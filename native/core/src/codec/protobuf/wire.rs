@@ -77,7 +77,10 @@ impl<'b> Reader<'b> {
 
 /// Bytes that are no message.
 pub(super) fn malformed(what: &str) -> Error {
-    Error::invalid("body", format!("the body is no protobuf message: it {what}"))
+    Error::invalid(
+        "body",
+        format!("the body is no protobuf message: it {what}"),
+    )
 }
 
 pub(super) fn put_varint(mut value: u64, out: &mut Vec<u8>) {

@@ -1,0 +1,1 @@
+export function mcpHandler(..._: any[]): any {}
