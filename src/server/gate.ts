@@ -77,12 +77,21 @@ export class Gate {
     if (this.#closed) {
       throw new VolleyError('STORE_CLOSED', 'the server is stopping', { retriable: true });
     }
-    const caller = this.#keys.caller(authorization);
+    const caller = this.identify(authorization);
     requireRight(caller, scope, collection);
     const usage = this.#usageOf(caller);
     takeToken(caller, usage, this.#now());
     this.#requests += 1;
     return this.#pass(caller, usage);
+  }
+
+  /**
+   * Who it is that calls.
+   *
+   * @throws VolleyError `UNAUTHENTICATED`.
+   */
+  identify(authorization: string | undefined): Caller {
+    return this.#keys.caller(authorization);
   }
 
   /** Lets nobody in any more; resolves when the last request has ended. */

@@ -1,5 +1,15 @@
 import { VolleyError } from '../errors.js';
 
+/** What gRPC needs. */
+export const GRPC_PACKAGES = [
+  '@grpc/grpc-js',
+  '@grpc/proto-loader',
+  '@grpc/reflection',
+  'grpc-health-check',
+];
+/** What MCP needs. */
+export const MCP_PACKAGES = ['@modelcontextprotocol/server', '@modelcontextprotocol/node'];
+
 /**
  * Loads what needs packages that an installation may do without.
  *

@@ -4,7 +4,7 @@ import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { VolleyError } from '../errors.js';
 import type { Store } from '../store.js';
-import { loadOptional } from './optional-package.js';
+import { GRPC_PACKAGES, loadOptional, MCP_PACKAGES } from './optional-package.js';
 import { type RestOptions, restHandler } from './rest/handler.js';
 import { Service, type ServiceOptions } from './service.js';
 
@@ -33,14 +33,6 @@ export interface Served {
   /** Takes in nothing new, ends what runs, and stops. The store stays open. */
   close(): Promise<void>;
 }
-
-const GRPC_PACKAGES = [
-  '@grpc/grpc-js',
-  '@grpc/proto-loader',
-  '@grpc/reflection',
-  'grpc-health-check',
-];
-const MCP_PACKAGES = ['@modelcontextprotocol/server', '@modelcontextprotocol/node'];
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
 
