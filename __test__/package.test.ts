@@ -53,7 +53,7 @@ test('the packed files are the built ones, without the addon of this machine', (
   t.true(paths.includes('dist/index.js') && paths.includes('dist/index.d.ts'));
   t.true(paths.includes('LICENSE') && paths.includes('package.json'));
   t.deepEqual(
-    paths.filter((path) => path.endsWith('.node') || !/^(dist\/|[^/]+$)/.test(path)),
+    paths.filter((path) => path.endsWith('.node') || !/^(dist\/|proto\/|[^/]+$)/.test(path)),
     [],
   );
 });
