@@ -4,6 +4,7 @@
  *
  *   VOLLEY_BENCH_DATA=<folder>   real embeddings beside the generated ones (see data.ts)
  *   npm run bench -- --rows 20000   fewer generated rows (default 100,000)
+ *   npm run bench -- --only real    one data set: real, 384 or 768
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +19,11 @@ const BATCH = 1000;
 const EF_SWEEP = [16, 24, 32, 48, 64, 96, 128, 200];
 
 const { values: flags } = parseArgs({
-  options: { rows: { type: 'string', default: '100000' }, folder: { type: 'string' } },
+  options: {
+    rows: { type: 'string', default: '100000' },
+    folder: { type: 'string' },
+    only: { type: 'string' },
+  },
 });
 const rows = Number(flags.rows);
 const folder = mkdtempSync(join(flags.folder ?? tmpdir(), 'volley-bench-'));
@@ -36,10 +41,12 @@ const rate = (count: number, seconds: number) => `${number.format(count / second
 
 try {
   machine(folder).forEach(print);
-  const real = realDataset();
+  const wanted = (name: string) => flags.only === undefined || flags.only === name;
+  const real = wanted('real') ? realDataset() : undefined;
   if (real !== undefined) await measure(real);
-  await measure(generatedDataset(rows, 384, 500));
-  await measure(generatedDataset(rows, 768, 500));
+  for (const dimension of [384, 768]) {
+    if (wanted(String(dimension))) await measure(generatedDataset(rows, dimension, 500));
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
@@ -53,8 +60,8 @@ async function measure(data: Dataset): Promise<void> {
   const insertRate = await measureInsert(records, data);
   await measureSearch(records, data);
   await measureUpdates(records, data);
-  await measureLatency(records, data, insertRate);
   await measureDeletes(records, data);
+  await measureLatency(records, data, insertRate);
   const scratch = await store.createCollection<work.Attributes>('scratch', {
     dimension: data.dimension,
   });
@@ -117,47 +124,60 @@ async function measureUpdates(records: work.Records, data: Dataset): Promise<voi
     }),
   );
   line('metadata-only update, 8 in flight', rate(updated, elapsed), `${updated} updated`);
-  const moves = Math.min(10, batches);
+  const moves = Math.min(20, batches);
   let moved = 0;
   const movedIn = await work.seconds(async () => {
     await work.inFlight(moves, 4, async (index) => {
-      const rowsOf = [...new Set(ids(index))];
-      const vectors = rowsOf.map((row) => ({
-        id: work.idOf(row),
-        data: data.base.subarray(row * data.dimension, (row + 1) * data.dimension),
-      }));
-      moved += (await records.update(vectors)).updatedCount;
+      const columns = work.columns(data, index * BATCH, (index + 1) * BATCH);
+      const result = await records.update({ ids: columns.ids, data: columns.data });
+      moved += result.updatedCount;
     });
     await records.indexed();
   });
-  line('update with vectors, until indexed', rate(moved, movedIn), `${moved} updated`);
+  line(
+    'update with vectors, until indexed',
+    rate(moved, movedIn),
+    `${number.format(moved)} updated`,
+  );
 }
 
+async function measureDeletes(records: work.Records, data: Dataset): Promise<void> {
+  const batches = deletedBatches(data);
+  let deleted = 0;
+  const elapsed = await work.seconds(() =>
+    work.inFlight(batches, 8, async (index) => {
+      const ids = Array.from({ length: BATCH }, (_, row) => work.idOf(index * BATCH + row));
+      const result = await records.delete(ids);
+      deleted += result.deletedCount;
+    }),
+  );
+  const left = `${number.format(await records.count())} records left`;
+  line('delete, 8 in flight', rate(deleted, elapsed), `${number.format(deleted)} deleted, ${left}`);
+}
+
+/** The records that were deleted come back, in batches at fixed times. */
 async function measureLatency(
   records: work.Records,
   data: Dataset,
   insertRate: number,
 ): Promise<void> {
-  const batches = Math.min(30, Math.floor(data.count / BATCH));
-  const p95 = await work.latencyAtRate(batches, insertRate / 2, (index) =>
-    records.upsert(work.columns(data, index * BATCH, (index + 1) * BATCH)),
+  await records.indexed();
+  const before = await records.count();
+  const p95 = await work.latencyAtRate(deletedBatches(data), insertRate / 2, (index) =>
+    records.insert(work.columns(data, index * BATCH, (index + 1) * BATCH)),
   );
   const offered = `offered at ${number.format(insertRate / 2)}/s`;
-  line('acknowledgement of 1,000 operations, p95', `${p95.toFixed(0)} ms`, offered);
+  const inserted = `${number.format((await records.count()) - before)} inserted`;
+  line(
+    'acknowledgement of 1,000 operations, p95',
+    `${p95.toFixed(0)} ms`,
+    `${offered}, ${inserted}`,
+  );
   await records.indexed();
 }
 
-async function measureDeletes(records: work.Records, data: Dataset): Promise<void> {
-  const batches = Math.min(20, Math.floor(data.count / BATCH / 2));
-  let deleted = 0;
-  const elapsed = await work.seconds(() =>
-    work.inFlight(batches, 8, async (index) => {
-      const ids = Array.from({ length: BATCH }, (_, row) => work.idOf(index * BATCH + row));
-      deleted += (await records.delete(ids)).deletedCount;
-    }),
-  );
-  const left = `${number.format(await records.count())} records left`;
-  line('delete, 8 in flight', rate(deleted, elapsed), left);
+function deletedBatches(data: Dataset): number {
+  return Math.min(20, Math.floor(data.count / BATCH / 2));
 }
 
 async function measureSingleCalls(scratch: work.Records, data: Dataset): Promise<void> {

@@ -318,7 +318,7 @@ export interface QueryOptions<Metadata extends object = JsonObject> {
   filters?: Filter<Metadata> | undefined;
   /** Parts of the record to return. @default ['metadata', 'text'] */
   include?: readonly Part[] | undefined;
-  /** Candidates kept by the search, up to 4,096; more finds more. Default: the engine's choice. */
+  /** Candidates kept by the search, up to 4,096; more finds more. @default 64; 128 with the built-in embedder */
   efSearch?: number | undefined;
 }
 

@@ -4,7 +4,8 @@
 //! `neighbors.i32.npy` (exact neighbors of each query, nearest first); without it clustered rows
 //! are generated. `VOLLEY_THREADS` (2) build, one searches. `VOLLEY_BLOCKS` (`1000,8192`) are
 //! the rows of one fold. `VOLLEY_ORDER=given` folds the rows as they stand, `shuffled` (default)
-//! in a fixed random order.
+//! in a fixed random order. `VOLLEY_TURNOVERS` (0): how often all rows are then taken out and
+//! folded again, in the order in which they stand in the file, `VOLLEY_TURNED` (5000) at a time.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use std::path::Path;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use volley_core::index::{
-    Builder, FoldCounters, Graph, IndexParameters, Metric, Scratch, Selection, score, search,
+    Builder, FoldCounters, Graph, IndexParameters, Metric, RepairCounters, Scratch, Selection,
+    score, search,
 };
 
 const LIMIT: usize = 10;
@@ -24,6 +26,8 @@ struct Data {
     rows: Vec<f32>,
     queries: Vec<f32>,
     answers: Vec<Vec<u32>>,
+    /// The rows' places in the order of the file.
+    given: Vec<u32>,
 }
 
 fn main() {
@@ -45,12 +49,43 @@ fn main() {
     for block in blocks.split(',').filter_map(|block| block.parse().ok()) {
         let parameters = IndexParameters::new(data.dimension, Metric::Cosine);
         let graph = Arc::new(Graph::new(parameters));
-        let builder = pool.install(|| build(&data, &graph, block, threads));
+        let mut builder = pool.install(|| build(&data, &graph, block, threads));
         println!("  digest {:016x}", builder.digest());
         for ef in [16, 24, 32, 48, 64, 96, 128, 192, 256] {
             measure(&data, &graph, &builder, ef);
         }
+        for turnover in 0..number("VOLLEY_TURNOVERS", 0) {
+            pool.install(|| turn_over(&data, &graph, &mut builder, turnover));
+            for ef in [32, 64, 128] {
+                measure(&data, &graph, &builder, ef);
+            }
+        }
     }
+}
+
+/// Takes all rows out and folds them again, some at a time, rows of one place in the file
+/// together: a slot comes back as itself, so the answers stay.
+fn turn_over(data: &Data, graph: &Graph, builder: &mut Builder, turnover: usize) {
+    let computed_before = computed();
+    let mut repairs = RepairCounters::default();
+    let turned = number("VOLLEY_TURNED", 5000);
+    for slots in data.given.chunks(turned) {
+        repairs += builder.repair(slots);
+        let rows: Vec<(u32, u64)> = slots
+            .iter()
+            .map(|&slot| (slot, hash(u64::from(slot) + (turnover as u64 + 1) << 32)))
+            .collect();
+        for &(slot, _) in &rows {
+            graph.encode(slot, row(&data.rows, data.dimension, slot));
+        }
+        builder.fold(&rows);
+    }
+    let count = data.given.len() as f64;
+    println!(
+        "  turned over in {:.1} us of one core a row, {:.1} us a row of wall time in repairs: {repairs:?}",
+        (computed() - computed_before) * 1e6 / count,
+        repairs.milliseconds * 1e3 / count,
+    );
 }
 
 fn number(variable: &str, default: usize) -> usize {
@@ -216,6 +251,7 @@ fn generate(count: usize, queries: usize, dimension: usize) -> Data {
         rows,
         queries,
         answers,
+        given: (0..count as u32).collect(),
     }
 }
 
@@ -255,6 +291,7 @@ fn read(folder: &Path) -> Data {
         rows,
         queries,
         answers,
+        given: place_of,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::plan::{Action, Existing, MadeMetadata, NewMetadata, Plan, Previous, State, aborted};
+use super::plan::{Action, EMPTY, Existing, NewMetadata, Plan, Previous, State, aborted};
 use super::{Checked, Metadata, MetadataMode, Missing, OnConflict, Operation, OperationKind};
 use super::{Outcome, Status, WriteRequest};
 use crate::error::{Error, ErrorCode, Result};
@@ -16,6 +16,7 @@ pub(super) struct Draft<'a, S> {
     state: &'a S,
     outcomes: Vec<Outcome>,
     records: Vec<DraftRecord>,
+    /// Mixed batches only: where in `records` each id stands.
     places: HashMap<&'a str, usize>,
     undo: Vec<(usize, Option<Write>)>,
 }
@@ -26,8 +27,8 @@ struct DraftRecord {
     id_of: usize,
     /// The live record in the collection.
     base: Option<Existing>,
-    /// The live record's metadata; read before the record is written.
-    base_metadata: Option<Metadata>,
+    /// The live record's metadata as it is stored; read before the record is written.
+    base_metadata: Option<Vec<u8>>,
     /// What the batch has written; `None` = the record is as in the collection.
     write: Option<Write>,
 }
@@ -114,7 +115,7 @@ impl<'a, S: State> Draft<'a, S> {
             state,
             outcomes: Vec::with_capacity(count),
             records: Vec::with_capacity(count),
-            places: HashMap::with_capacity(count),
+            places: HashMap::new(),
             undo: Vec::new(),
         }
     }
@@ -196,17 +197,23 @@ impl<'a, S: State> Draft<'a, S> {
         Ok(Outcome::of(status))
     }
 
+    /// Where the operation's record stands. In a plain batch an id that is not refused stands
+    /// once, so there every operation has a record of its own.
     fn place(&mut self, index: usize, operation: &'a Operation) -> usize {
-        *self.places.entry(&operation.id).or_insert_with(|| {
-            let base = self.state.find(&operation.id);
-            self.records.push(DraftRecord {
-                id_of: index,
-                base,
-                base_metadata: None,
-                write: None,
-            });
-            self.records.len() - 1
-        })
+        let next = self.records.len();
+        if !self.request.is_plain() {
+            let place = *self.places.entry(&operation.id).or_insert(next);
+            if place < next {
+                return place;
+            }
+        }
+        self.records.push(DraftRecord {
+            id_of: index,
+            base: self.state.find(&operation.id),
+            base_metadata: None,
+            write: None,
+        });
+        next
     }
 
     /// A condition speaks of the collection as the batch found it: of an id that the batch has
@@ -281,7 +288,7 @@ impl<'a, S: State> Draft<'a, S> {
             let text_of = update.gives_text.then_some(index);
             let metadata = match metadata {
                 Some(metadata) => metadata,
-                None => self.kept_metadata(place)?,
+                None => self.kept_metadata(place),
             };
             Change::Store {
                 vector_of: index,
@@ -340,14 +347,14 @@ impl<'a, S: State> Draft<'a, S> {
     }
 
     /// The record's metadata as the operations so far leave it; empty where nobody gave any.
-    fn current_metadata(&self, place: usize) -> Option<&Metadata> {
+    fn current_metadata(&self, place: usize) -> &[u8] {
         let record = &self.records[place];
         match record.write.as_ref().map(|write| &write.change) {
             Some(Change::Store { metadata, .. } | Change::Attributes { metadata }) => {
-                metadata.resolve(self.request, self.checked).map
+                metadata.resolve(self.checked)
             }
-            Some(Change::Delete) => None,
-            None => record.base_metadata.as_ref(),
+            Some(Change::Delete) => EMPTY,
+            None => record.base_metadata.as_deref().unwrap_or(EMPTY),
         }
     }
 
@@ -358,40 +365,27 @@ impl<'a, S: State> Draft<'a, S> {
         index: usize,
         update: &Update<'_>,
     ) -> Result<Option<NewMetadata>> {
-        let Some(given) = update.metadata else {
+        let Some(patch) = update.metadata else {
             return Ok(None);
         };
-        let empty = Metadata::new();
-        let current = self.current_metadata(place).unwrap_or(&empty);
+        let current = self.current_metadata(place);
         match update.mode {
-            MetadataMode::Replace => Ok((given != current).then_some(NewMetadata::Given(index))),
-            MetadataMode::Merge => {
-                let mut map = current.clone();
-                metadata::merge(&mut map, given);
-                if map == *current {
-                    return Ok(None);
-                }
-                let bytes = metadata::check(&map)?;
-                Ok(Some(NewMetadata::Made(Box::new(MadeMetadata {
-                    map,
-                    bytes,
-                }))))
+            MetadataMode::Replace => {
+                let given = NewMetadata::Given(index);
+                Ok((given.resolve(self.checked) != current).then_some(given))
             }
+            MetadataMode::Merge => Ok(metadata::merged(current, patch)?.map(NewMetadata::Made)),
         }
     }
 
     /// The metadata of a record that gets a new vector and keeps the rest.
-    fn kept_metadata(&self, place: usize) -> Result<NewMetadata> {
+    fn kept_metadata(&self, place: usize) -> NewMetadata {
         let record = &self.records[place];
         match record.write.as_ref().map(|write| &write.change) {
             Some(Change::Store { metadata, .. } | Change::Attributes { metadata }) => {
-                Ok(metadata.clone())
+                metadata.clone()
             }
-            _ => {
-                let map = record.base_metadata.clone().unwrap_or_default();
-                let bytes = metadata::check(&map)?;
-                Ok(NewMetadata::Made(Box::new(MadeMetadata { map, bytes })))
-            }
+            _ => NewMetadata::Made(self.current_metadata(place).to_vec()),
         }
     }
 }

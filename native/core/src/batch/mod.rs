@@ -14,9 +14,7 @@ mod shape;
 
 pub use check::{Checked, CheckedOperation, check, check_search, check_vector};
 pub use outcome::{BatchStatus, Counts, Outcome, Status, WriteReply};
-pub use plan::{
-    Action, Existing, MadeMetadata, MetadataRef, NewMetadata, Plan, Previous, Row, State, plan,
-};
+pub use plan::{Action, Existing, NewMetadata, Plan, Previous, Row, State, plan};
 pub use reply::{Match, QueryResult, Record};
 pub use request::{
     Duplicates, Include, Level, Metadata, MetadataMode, Missing, OnConflict, Operation,

@@ -6,7 +6,7 @@
 //! on the overlay; nothing else has seen it.
 
 use super::draft::Draft;
-use super::{Checked, Metadata, Outcome, WriteRequest};
+use super::{Checked, Outcome, WriteRequest};
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::{Sequence, Slot};
 
@@ -15,11 +15,11 @@ pub trait State {
     /// The live record with this id.
     fn find(&self, id: &str) -> Option<Existing>;
 
-    /// The metadata of a live record.
+    /// The metadata of a live record, as it is stored.
     ///
     /// # Errors
     /// `CORRUPTED` where it cannot be read; the operation that needs it fails with that.
-    fn metadata(&self, slot: Slot) -> Result<Metadata>;
+    fn metadata(&self, slot: Slot) -> Result<Vec<u8>>;
 }
 
 /// Where a live record stands, and since when.
@@ -86,17 +86,8 @@ pub enum Action {
 pub enum NewMetadata {
     /// As this operation gives it, whole; `{}` where it gives none.
     Given(usize),
-    /// Merged from what was there and what the batch gives, or kept.
-    Made(Box<MadeMetadata>),
-}
-
-/// Metadata that stands in no operation as it is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MadeMetadata {
-    /// Parsed.
-    pub map: Metadata,
-    /// The same as compact JSON.
-    pub bytes: Vec<u8>,
+    /// Merged from what was there and what the batch gives, or kept: compact JSON.
+    Made(Vec<u8>),
 }
 
 /// The version of a record from before the batch.
@@ -104,8 +95,8 @@ pub struct MadeMetadata {
 pub struct Previous {
     /// Its row.
     pub slot: Slot,
-    /// Its metadata, by which indexes of attributes forget it.
-    pub metadata: Metadata,
+    /// Its metadata as it is stored, by which indexes of attributes forget it.
+    pub metadata: Vec<u8>,
 }
 
 /// One action with everything that it points to.
@@ -119,8 +110,8 @@ pub enum Row<'a> {
         vector: &'a [f32],
         /// Its text.
         text: Option<&'a str>,
-        /// Its whole metadata.
-        metadata: MetadataRef<'a>,
+        /// Its whole metadata as compact JSON, e.g. `{}`.
+        metadata: &'a [u8],
         /// The version that it takes the place of.
         previous: Option<&'a Previous>,
     },
@@ -128,8 +119,8 @@ pub enum Row<'a> {
     Attributes {
         /// The record's id.
         id: &'a str,
-        /// Its whole metadata.
-        metadata: MetadataRef<'a>,
+        /// Its whole metadata as compact JSON, e.g. `{}`.
+        metadata: &'a [u8],
         /// The version as it was.
         previous: &'a Previous,
     },
@@ -140,15 +131,6 @@ pub enum Row<'a> {
         /// The version that was the last one.
         previous: &'a Previous,
     },
-}
-
-/// One metadata object in both its forms.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MetadataRef<'a> {
-    /// Parsed; `None` = empty.
-    pub map: Option<&'a Metadata>,
-    /// Compact JSON, e.g. `{}`.
-    pub bytes: &'a [u8],
 }
 
 /// Decides what a checked batch does to the records of `state`.
@@ -214,7 +196,7 @@ impl Action {
                 id: &request.operations[*id_of].id,
                 vector: vector_at(*vector_of, request, checked)?,
                 text: text_of.and_then(|index| request.operations[index].text()),
-                metadata: metadata.resolve(request, checked),
+                metadata: metadata.resolve(checked),
                 previous: previous.as_ref(),
             },
             Action::Attributes {
@@ -223,7 +205,7 @@ impl Action {
                 previous,
             } => Row::Attributes {
                 id: &request.operations[*id_of].id,
-                metadata: metadata.resolve(request, checked),
+                metadata: metadata.resolve(checked),
                 previous,
             },
             Action::Delete { id_of, previous } => Row::Delete {
@@ -235,27 +217,20 @@ impl Action {
 }
 
 impl NewMetadata {
-    /// The metadata in both its forms.
-    pub fn resolve<'a>(
-        &'a self,
-        request: &'a WriteRequest,
-        checked: &'a Checked,
-    ) -> MetadataRef<'a> {
+    /// The metadata as compact JSON.
+    pub fn resolve<'a>(&'a self, checked: &'a Checked) -> &'a [u8] {
         match self {
-            NewMetadata::Given(index) => MetadataRef {
-                map: request.operations[*index].metadata(),
-                bytes: checked.operations[*index]
-                    .metadata
-                    .as_deref()
-                    .unwrap_or(b"{}"),
-            },
-            NewMetadata::Made(made) => MetadataRef {
-                map: Some(&made.map),
-                bytes: &made.bytes,
-            },
+            NewMetadata::Given(index) => checked.operations[*index]
+                .metadata
+                .as_deref()
+                .unwrap_or(EMPTY),
+            NewMetadata::Made(bytes) => bytes,
         }
     }
 }
+
+/// The metadata of a record to which nobody gave any.
+pub(super) const EMPTY: &[u8] = b"{}";
 
 fn vector_at<'a>(
     index: usize,

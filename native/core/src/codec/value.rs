@@ -136,34 +136,46 @@ pub(super) fn metadata(raw: &RawValue) -> Result<Metadata> {
 /// The first integer that 64 bits do not hold: once parsed it would be a float, and nobody could
 /// tell any more that digits were lost.
 fn wide_integer(json: &str) -> Option<&str> {
-    let mut rest = json;
-    while let Some(start) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
-        rest = &rest[start..];
-        let end = match rest.strip_prefix('"') {
-            Some(string) => 1 + string_length(string),
-            None => rest
-                .find([',', ']', '}', ' ', '\n', '\r', '\t'])
-                .unwrap_or(rest.len()),
-        };
-        let token = &rest[..end];
-        let is_integer = !token.contains(['"', '.', 'e', 'E']);
-        if is_integer && token.parse::<i64>().is_err() && token.parse::<u64>().is_err() {
-            return Some(token);
+    /// Every integer of fewer characters fits.
+    const WIDE: usize = 19;
+    let bytes = json.as_bytes();
+    let mut place = 0;
+    while let Some(byte) = bytes.get(place) {
+        match byte {
+            b'"' => place = string_end(bytes, place),
+            b'-' | b'0'..=b'9' => {
+                let rest = &bytes[place..];
+                let ends =
+                    |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t');
+                let length = rest.iter().position(ends).unwrap_or(rest.len());
+                let token = &json[place..place + length];
+                if length >= WIDE && is_wide(token) {
+                    return Some(token);
+                }
+                place += length;
+            }
+            _ => place += 1,
         }
-        rest = &rest[end..];
     }
     None
 }
 
-/// Bytes of a string that has begun, with its closing quote.
-fn string_length(text: &str) -> usize {
-    let mut is_escaped = false;
-    let end = text.bytes().position(|byte| {
-        let ends = byte == b'"' && !is_escaped;
-        is_escaped = byte == b'\\' && !is_escaped;
-        ends
-    });
-    end.map_or(text.len(), |end| end + 1)
+fn is_wide(number: &str) -> bool {
+    let is_integer = !number.contains(['.', 'e', 'E']);
+    is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
+}
+
+/// The place behind the closing quote of the string that begins at a place.
+fn string_end(bytes: &[u8], start: usize) -> usize {
+    let mut place = start + 1;
+    while let Some(byte) = bytes.get(place) {
+        match byte {
+            b'"' => return place + 1,
+            b'\\' => place += 2,
+            _ => place += 1,
+        }
+    }
+    bytes.len()
 }
 
 /// Any value; nesting beyond 127 levels is refused.

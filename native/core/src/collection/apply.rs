@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::slots::SlotAllocator;
 use super::snapshot::{SlotState, Snapshot, TailRow};
-use crate::batch::{Metadata, Row};
+use crate::batch::Row;
+use crate::filter::FilterChanges;
 use crate::index::Graph;
 use crate::log::Location;
 use crate::record::{Sequence, Slot};
 
-/// Applies the actions of one batch, live or from the log.
+/// Applies the actions of batches, live or from the log. The last call is [`Applier::finish`].
 pub struct Applier<'a> {
     /// The snapshot in the making.
     pub state: &'a mut Snapshot,
@@ -18,8 +19,10 @@ pub struct Applier<'a> {
     pub allocator: &'a mut SlotAllocator,
     /// Where codes are written to.
     pub graph: &'a Graph,
-    /// The batch.
+    /// The batch whose actions come next.
     pub sequence: Sequence,
+    /// What the actions so far change in the filter index, which costs least by the batch.
+    pub filters: FilterChanges,
 }
 
 impl Applier<'_> {
@@ -37,12 +40,12 @@ impl Applier<'_> {
                 if let Some(previous) = previous {
                     self.retire(previous.slot, &previous.metadata, old_text);
                 }
-                self.store(id, vector, *text, metadata.map, location);
+                self.store(id, vector, *text, metadata, location);
             }
             Row::Attributes {
                 metadata, previous, ..
             } => {
-                self.attributes(previous.slot, &previous.metadata, metadata.map, location);
+                self.attributes(previous.slot, &previous.metadata, metadata, location);
             }
             Row::Delete { id, previous } => {
                 self.retire(previous.slot, &previous.metadata, old_text);
@@ -57,7 +60,7 @@ impl Applier<'_> {
         id: &str,
         vector: &[f32],
         text: Option<&str>,
-        metadata: Option<&Metadata>,
+        metadata: &[u8],
         location: Location,
     ) {
         let slot = self.allocator.allocate();
@@ -76,9 +79,7 @@ impl Applier<'_> {
         }
         state.ids.insert(id, slot);
         Arc::make_mut(&mut state.alive).insert(slot);
-        if let Some(metadata) = metadata {
-            state.filters.insert(slot, metadata);
-        }
+        self.filters.insert(slot, metadata);
         if let (Some(statistics), Some(text)) = (&mut state.statistics, text) {
             statistics.add(text);
         }
@@ -89,17 +90,8 @@ impl Applier<'_> {
     }
 
     /// Gives a record other metadata; vector, text and slot stay.
-    pub fn attributes(
-        &mut self,
-        slot: Slot,
-        old: &Metadata,
-        new: Option<&Metadata>,
-        location: Location,
-    ) {
-        self.state.filters.remove(slot, old);
-        if let Some(new) = new {
-            self.state.filters.insert(slot, new);
-        }
+    pub fn attributes(&mut self, slot: Slot, old: &[u8], new: &[u8], location: Location) {
+        self.filters.replace(slot, old, new);
         if let Some(entry) = self.state.slots.get_mut(slot as usize) {
             entry.sequence = self.sequence;
             entry.metadata = location;
@@ -107,12 +99,17 @@ impl Applier<'_> {
     }
 
     /// Ends the life of a slot's record; the indexer will take the slot out of the graph.
-    pub fn retire(&mut self, slot: Slot, metadata: &Metadata, text: Option<&str>) {
+    pub fn retire(&mut self, slot: Slot, metadata: &[u8], text: Option<&str>) {
         if let (Some(statistics), Some(text)) = (&mut self.state.statistics, text) {
             statistics.remove(text);
         }
-        self.state.filters.remove(slot, metadata);
+        self.filters.remove(slot, metadata);
         Arc::make_mut(&mut self.state.alive).remove(slot);
         Arc::make_mut(&mut self.state.dead).push(slot);
+    }
+
+    /// Makes the gathered changes; until then filters find the records as they were.
+    pub fn finish(&mut self) {
+        self.state.filters.apply(std::mem::take(&mut self.filters));
     }
 }

@@ -19,6 +19,9 @@ use crate::record::Slot;
 use crate::storage::Storage;
 use crate::store::Pools;
 
+/// Slots that a repair goes over before the next fold may take its turn, at least.
+const REPAIR_SLOTS_MIN: usize = 8192;
+
 /// The state that only the indexer's thread touches.
 pub struct Indexer {
     /// What it shares with callers and the writer.
@@ -37,6 +40,8 @@ pub struct Indexer {
     pub checkpointed: Position,
     /// Count of tail rows folded so far; what [`Snapshot::taken`] will come to.
     pub folded: u64,
+    /// The dead rows that a repair under way takes out of the graph: the oldest of the snapshot's.
+    pub repairing: Vec<Slot>,
 }
 
 impl Indexer {
@@ -51,6 +56,11 @@ impl Indexer {
                 .take(self.patience(waiting_since, hurry));
             if wishes.close {
                 self.refuse(wishes);
+                // A graph is saved whole; that these rows are out of it shows at the next opening.
+                let builder = &mut self.builder;
+                self.pools
+                    .indexer()
+                    .install(|| builder.continue_repair(usize::MAX));
                 return self.builder;
             }
             hurry |= wishes.hurry;
@@ -59,14 +69,15 @@ impl Indexer {
             let unfolded = self.unfolded(&snapshot);
             let enough = unfolded >= self.thresholds.fold_rows_min;
             let waited = since.elapsed() >= self.fold_wait();
+            let mut folded = 0;
             if unfolded == 0 {
                 (waiting_since, hurry) = (None, false);
             } else if enough || waited || hurry {
-                self.fold(&snapshot);
+                folded = self.fold(&snapshot);
                 waiting_since = None;
             }
             drop(snapshot);
-            self.repair_if_due();
+            self.repair_if_due(folded);
             self.checkpoint_if_due();
             for told in wishes.compact {
                 told(self.compact());
@@ -74,10 +85,11 @@ impl Indexer {
         }
     }
 
-    /// How long to sleep: for ever without a tail, not at all where there is more to fold.
+    /// How long to sleep: for ever without a tail, not at all where there is more to do.
     fn patience(&self, waiting_since: Option<Instant>, hurry: bool) -> Option<Duration> {
         let tail = self.unfolded(&self.shared.snapshot());
         match waiting_since {
+            _ if self.builder.is_repairing() => Some(Duration::ZERO),
             _ if tail == 0 => None,
             _ if hurry || tail >= self.thresholds.fold_rows_min => Some(Duration::ZERO),
             None => Some(self.fold_wait()),
@@ -105,8 +117,8 @@ impl Indexer {
         usize::try_from(self.folded - snapshot.taken).unwrap_or(usize::MAX)
     }
 
-    /// Folds the oldest rows of the tail.
-    fn fold(&mut self, snapshot: &Snapshot) {
+    /// Folds the oldest rows of the tail; returns how many.
+    fn fold(&mut self, snapshot: &Snapshot) -> usize {
         let begin = self.on_their_way(snapshot);
         let count = self.unfolded(snapshot).min(self.thresholds.fold_rows_max);
         let rows: Vec<(Slot, u64)> = snapshot.tail[begin..begin + count]
@@ -121,22 +133,41 @@ impl Indexer {
         let entry = self.builder.entry();
         let update = IndexUpdate::Folded { count, entry };
         self.shared.queue.push_update(update, Box::new(|| {}));
+        count
     }
 
-    /// Takes dead slots out of the graph once they are many.
-    fn repair_if_due(&mut self) {
+    /// Takes dead slots out of the graph once they are many, some rows at a time, so that folds
+    /// do not wait for it: as many that a repair ends before the next is due, at any rate of folds.
+    fn repair_if_due(&mut self, folded: usize) {
+        if self.builder.is_repairing() {
+            self.continue_repair(REPAIR_SLOTS_MIN.max(folded * self.thresholds.repair_share));
+            return;
+        }
         let snapshot = self.shared.snapshot();
         let share = snapshot.count() as usize / self.thresholds.repair_share;
         if snapshot.dead.len() < self.thresholds.repair_rows_min.max(share) {
             return;
         }
-        let slots: Vec<Slot> = snapshot.dead.to_vec();
+        self.repairing = snapshot.dead.to_vec();
+        let (builder, dead) = (&mut self.builder, &self.repairing);
+        self.pools.indexer().install(|| builder.begin_repair(dead));
+        // Searches should not begin at dead rows while their lists are emptied.
+        let entry = self.builder.entry();
+        self.publish(IndexUpdate::Folded { count: 0, entry });
+    }
+
+    fn continue_repair(&mut self, slots: usize) {
         let builder = &mut self.builder;
-        self.pools.indexer().install(|| builder.repair(&slots));
-        self.publish(IndexUpdate::Repaired {
-            slots,
-            entry: self.builder.entry(),
-        });
+        let repaired = self
+            .pools
+            .indexer()
+            .install(|| builder.continue_repair(slots));
+        if let Some(counters) = repaired {
+            self.shared.add_repair(&counters);
+            let slots = std::mem::take(&mut self.repairing);
+            let entry = self.builder.entry();
+            self.publish(IndexUpdate::Repaired { slots, entry });
+        }
     }
 
     fn checkpoint_if_due(&mut self) {
@@ -148,6 +179,7 @@ impl Indexer {
     }
 
     fn checkpoint(&mut self) -> Result<()> {
+        self.continue_repair(usize::MAX);
         // What a checkpoint stands on must not be lost in a crash that the checkpoint survives.
         self.publish(IndexUpdate::Sync);
         let snapshot = self.shared.snapshot();

@@ -113,6 +113,7 @@ impl Collection {
             thresholds,
             checkpointed,
             folded: 0,
+            repairing: Vec::new(),
         };
         let threads = start(name, &shared, writer, indexer)?;
         Ok(Collection {

@@ -13,7 +13,7 @@ use super::snapshot::Snapshot;
 use crate::cow::CowVec;
 use crate::embed::{EmbedderDescription, Statistics};
 use crate::error::{Error, Result};
-use crate::filter::FilterIndex;
+use crate::filter::{FilterChanges, FilterIndex};
 use crate::index::{Builder, Graph};
 use crate::log::{
     self, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind, RowView,
@@ -21,6 +21,9 @@ use crate::log::{
 use crate::metadata;
 use crate::record::{Sequence, Slot};
 use crate::storage::Storage;
+
+/// Rows whose changes to the filter index are made together.
+const REPLAYED_ROWS: usize = 8192;
 
 /// A collection as it was when it was last open.
 pub struct Recovered {
@@ -75,13 +78,17 @@ pub fn open(
         allocator: &mut allocator,
         graph: &graph,
         sequence: 0,
+        filters: FilterChanges::default(),
     };
     if applier.state.slots.is_empty() {
         bound_length(applier.state, &graph, &rows)?;
     }
-    for (sequence, location) in rows {
-        applier.sequence = sequence;
-        replay(&mut applier, location)?;
+    for rows in rows.chunks(REPLAYED_ROWS) {
+        for (sequence, location) in rows {
+            applier.sequence = *sequence;
+            replay(&mut applier, *location)?;
+        }
+        applier.finish();
     }
     state.sequence = position.sequence;
     state.position = position;
@@ -177,8 +184,8 @@ fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
             store(applier, &row, location)?;
         }
         (RowKind::Attributes, Some((slot, old))) => {
-            let metadata = metadata::parse(row.metadata())?;
-            applier.attributes(slot, &old, Some(&metadata), location);
+            metadata::validate(row.metadata())?;
+            applier.attributes(slot, &old, row.metadata(), location);
         }
         (RowKind::Delete, Some((slot, old))) => {
             let text = applier.state.read_text(slot)?;
@@ -197,12 +204,12 @@ fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
 }
 
 fn store(applier: &mut Applier<'_>, row: &RowView<'_>, location: Location) -> Result<()> {
-    let metadata = metadata::parse(row.metadata())?;
+    metadata::validate(row.metadata())?;
     applier.store(
         row.id(),
         &row.vector(),
         row.text(),
-        Some(&metadata),
+        row.metadata(),
         location,
     );
     Ok(())

@@ -19,6 +19,9 @@ use crate::record::Slot;
 
 /// Beam width where a query names none.
 pub const EF_SEARCH_DEFAULT: usize = 64;
+/// The same where the built-in embedder made the vectors: they are spread far more evenly than a
+/// model's, and the graph tells them apart less well.
+pub const EF_SEARCH_LEXICAL_DEFAULT: usize = 128;
 /// A beam that found too little is widened by this factor.
 const EF_GROWTH: usize = 4;
 
@@ -150,7 +153,7 @@ impl<'a> Searcher<'a> {
         if scope.count <= self.thresholds.scan_rows_max {
             return index::scan(self.graph, codes, self.slots(scope), wanted, scratch).to_vec();
         }
-        let mut ef = query.ef_search.unwrap_or(EF_SEARCH_DEFAULT).max(wanted);
+        let mut ef = query.ef_search.unwrap_or(self.default_ef()).max(wanted);
         loop {
             let mut found = self.walk(codes, scope, ef, scratch);
             let tail = index::scan(self.graph, codes, &scope.tail, wanted, scratch);
@@ -164,6 +167,14 @@ impl<'a> Searcher<'a> {
             ef = (ef * EF_GROWTH).min(EF_SEARCH_MAX);
         }
         index::scan(self.graph, codes, self.slots(scope), wanted, scratch).to_vec()
+    }
+
+    fn default_ef(&self) -> usize {
+        let embedder = self.config.embedder.as_ref();
+        match embedder {
+            Some(embedder) if embedder.is_built_in() => EF_SEARCH_LEXICAL_DEFAULT,
+            _ => EF_SEARCH_DEFAULT,
+        }
     }
 
     fn walk(

@@ -9,7 +9,7 @@ use super::cursors::Cursors;
 use super::mailbox::Mailbox;
 use super::queue::Queue;
 use super::snapshot::Snapshot;
-use crate::index::{FoldCounters, Graph};
+use crate::index::{FoldCounters, Graph, RepairCounters};
 use crate::record::Sequence;
 
 /// Told whether the sequence is indexed, or that it will not be any more.
@@ -28,7 +28,7 @@ pub struct Shared {
     published: ArcSwap<Snapshot>,
     durable: AtomicU64,
     waiting: Mutex<Vec<(Sequence, OnIndexed)>>,
-    folds: Mutex<FoldCounters>,
+    costs: Mutex<(FoldCounters, RepairCounters)>,
 }
 
 impl Shared {
@@ -42,7 +42,7 @@ impl Shared {
             durable: AtomicU64::new(snapshot.sequence),
             published: ArcSwap::new(snapshot),
             waiting: Mutex::default(),
-            folds: Mutex::default(),
+            costs: Mutex::default(),
         }
     }
 
@@ -102,14 +102,20 @@ impl Shared {
         self.durable.store(sequence, Ordering::Release);
     }
 
-    /// What all folds since the collection was opened have cost.
-    pub fn folds(&self) -> FoldCounters {
-        *self.folds.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What all folds and repairs since the collection was opened have cost.
+    pub fn costs(&self) -> (FoldCounters, RepairCounters) {
+        *self.costs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds the cost of a fold.
     pub fn add_fold(&self, counters: &FoldCounters) {
-        let mut folds = self.folds.lock().unwrap_or_else(PoisonError::into_inner);
-        *folds += *counters;
+        let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        costs.0 += *counters;
+    }
+
+    /// Adds the cost of a repair.
+    pub fn add_repair(&self, counters: &RepairCounters) {
+        let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        costs.1 += *counters;
     }
 }

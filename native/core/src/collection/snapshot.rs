@@ -5,13 +5,13 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::ids::IdTable;
-use crate::batch::{Existing, Metadata, State};
+use crate::batch::{Existing, State};
 use crate::cow::CowVec;
 use crate::embed::Statistics;
 use crate::error::{Error, Result};
 use crate::filter::FilterIndex;
 use crate::index::Entry;
-use crate::log::{Location, LogFiles, Position, RowGuard};
+use crate::log::{Location, LogFiles, Position, RowGuard, RowView};
 use crate::metadata;
 use crate::record::{Sequence, Slot};
 
@@ -116,12 +116,15 @@ impl Snapshot {
         Ok(self.row(slot)?.view().text().map(str::to_owned))
     }
 
-    /// A record's metadata, parsed.
+    /// A record's metadata, as it is stored.
     ///
     /// # Errors
     /// `CORRUPTED` where the row is not what was written.
-    pub fn read_metadata(&self, slot: Slot) -> Result<Metadata> {
-        metadata::parse(self.metadata_row(slot)?.view().metadata())
+    pub fn read_metadata(&self, slot: Slot) -> Result<Vec<u8>> {
+        let read = |row: RowView<'_>| row.metadata().to_vec();
+        let metadata = self.files.with_row(self.slot(slot)?.metadata, read)?;
+        metadata::validate(&metadata)?;
+        Ok(metadata)
     }
 }
 
@@ -132,7 +135,7 @@ impl State for Snapshot {
         Some(Existing { slot, version })
     }
 
-    fn metadata(&self, slot: Slot) -> Result<Metadata> {
+    fn metadata(&self, slot: Slot) -> Result<Vec<u8>> {
         self.read_metadata(slot)
     }
 }

@@ -11,6 +11,7 @@ use super::slots::SlotAllocator;
 use super::snapshot::Snapshot;
 use crate::batch::{Checked, Level, Plan, Row, WriteReply, WriteRequest, plan};
 use crate::error::{Error, Result};
+use crate::filter::FilterChanges;
 use crate::log::{Batch, BatchEncoder, LogWriter};
 use crate::record::Sequence;
 
@@ -152,10 +153,12 @@ impl Writer {
             allocator: &mut self.allocator,
             graph: &self.shared.graph,
             sequence,
+            filters: FilterChanges::default(),
         };
         for ((row, old_text), location) in rows.iter().zip(&old_texts).zip(locations) {
             applier.row(row, old_text.as_deref(), location);
         }
+        applier.finish();
         self.state.sequence = sequence;
         self.state.position = self.log.position();
         Ok(reply(plan, sequence))
@@ -307,9 +310,9 @@ fn encode(rows: &[Row<'_>]) -> Result<Batch> {
                 metadata,
                 ..
             } => {
-                encoder.store(id, vector, metadata.bytes, *text)?;
+                encoder.store(id, vector, metadata, *text)?;
             }
-            Row::Attributes { id, metadata, .. } => encoder.attributes(id, metadata.bytes)?,
+            Row::Attributes { id, metadata, .. } => encoder.attributes(id, metadata)?,
             Row::Delete { id, .. } => encoder.delete(id)?,
         }
     }
@@ -328,9 +331,9 @@ fn encoded_bytes(row: &Row<'_>) -> usize {
             ..
         } => {
             let text = text.map_or(0, str::len);
-            HEADER + id.len() + vector.len() * 4 + metadata.bytes.len() + text
+            HEADER + id.len() + vector.len() * 4 + metadata.len() + text
         }
-        Row::Attributes { id, metadata, .. } => HEADER + id.len() + metadata.bytes.len(),
+        Row::Attributes { id, metadata, .. } => HEADER + id.len() + metadata.len(),
         Row::Delete { id, .. } => HEADER + id.len(),
     }
 }

@@ -4,27 +4,34 @@
 //! Gathered and sorted, the rows of a batch touch each path and each value once.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::index::{Block, FilterIndex, PathIndex};
 use super::posting::{self, Posting};
-use super::scalar;
-use crate::batch::Metadata;
+use super::scalar::{self, Number};
 use crate::limits::FILTER_PATH_BYTES_MAX;
+use crate::metadata::{self, Key, Member};
 use crate::record::Slot;
 
 /// What [`FilterIndex::apply`] is to do; later changes of a slot override earlier ones.
 #[derive(Debug, Default)]
 pub struct FilterChanges {
-    paths: HashMap<Box<str>, PathChanges>,
+    paths: Vec<PathChanges>,
+    /// Where in `paths` each path stands.
+    places: HashMap<Arc<str>, usize>,
+    /// Where the next path probably stands.
+    expected: usize,
     /// Where the walk over a row's metadata is.
     path: String,
 }
 
 /// The changes at one path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PathChanges {
+    path: Arc<str>,
     /// The rows that have the path.
     present: Vec<Change>,
     /// Of these, the ones that may have several values.
@@ -57,98 +64,279 @@ struct ValueChange {
 }
 
 impl FilterChanges {
-    /// Adds a record's metadata; the slot has none before.
-    pub fn insert(&mut self, slot: Slot, metadata: &Metadata) {
-        self.record(slot, metadata, None, Edit::Insert);
+    /// Adds a record's metadata, as it is stored; the slot has none before.
+    pub fn insert(&mut self, slot: Slot, metadata: &[u8]) {
+        let edit = Edit::Insert;
+        self.walk(metadata, None, Change { slot, edit });
     }
 
     /// Takes back exactly what `insert` did with the same slot and metadata.
-    pub fn remove(&mut self, slot: Slot, metadata: &Metadata) {
-        self.record(slot, metadata, None, Edit::Remove);
+    pub fn remove(&mut self, slot: Slot, metadata: &[u8]) {
+        let edit = Edit::Remove;
+        self.walk(metadata, None, Change { slot, edit });
     }
 
-    /// Puts one metadata in another's place; fields that both have alike cost nothing.
-    pub fn replace(&mut self, slot: Slot, old: &Metadata, new: &Metadata) {
-        self.record(slot, old, Some(new), Edit::Remove);
-        self.record(slot, new, Some(old), Edit::Insert);
-    }
-
-    /// Takes a slot in or out everywhere that metadata leads to, but not in fields that `except`
-    /// has alike.
-    fn record(&mut self, slot: Slot, metadata: &Metadata, except: Option<&Metadata>, edit: Edit) {
-        for (key, value) in metadata {
-            if except.is_none_or(|except| except.get(key) != Some(value)) {
-                self.member(key, value, false, Change { slot, edit });
+    /// Puts one metadata in another's place; fields that both have alike cost next to nothing.
+    pub fn replace(&mut self, slot: Slot, old: &[u8], new: &[u8]) {
+        let (old, new) = (members_of(old), members_of(new));
+        let mut rest = &new[..];
+        for (key, value) in &old {
+            let before = rest.partition_point(|(other, _)| other < key);
+            let (added, same_or_above) = rest.split_at(before);
+            self.members(
+                added,
+                Change {
+                    slot,
+                    edit: Edit::Insert,
+                },
+            );
+            rest = same_or_above;
+            match rest.split_first() {
+                Some(((other, new), after)) if other == key => {
+                    rest = after;
+                    if value != new {
+                        self.member(
+                            key,
+                            value,
+                            Change {
+                                slot,
+                                edit: Edit::Remove,
+                            },
+                        );
+                        self.member(
+                            key,
+                            new,
+                            Change {
+                                slot,
+                                edit: Edit::Insert,
+                            },
+                        );
+                    }
+                }
+                _ => self.member(
+                    key,
+                    value,
+                    Change {
+                        slot,
+                        edit: Edit::Remove,
+                    },
+                ),
             }
+        }
+        self.members(
+            rest,
+            Change {
+                slot,
+                edit: Edit::Insert,
+            },
+        );
+    }
+
+    fn members(&mut self, members: &[Member<'_>], change: Change) {
+        for (key, value) in members {
+            self.member(key, value, change);
         }
     }
 
-    /// Visits a member of the object at the current path. Paths that no filter can name, because
-    /// of a dot in a key or of their length, are left out with all below them.
-    fn member(&mut self, key: &str, value: &Value, listed: bool, change: Change) {
+    /// Notes a member of the record's metadata with all that it leads to.
+    fn member(&mut self, key: &str, value: &str, change: Change) {
+        if let Some(path) = self.enter(key, false, change) {
+            self.walk(value.as_bytes(), Some(path), change);
+            self.leave(key);
+        }
+    }
+
+    /// Notes what a JSON value at a path leads to; without a path, it is the record's metadata.
+    fn walk(&mut self, json: &[u8], path: Option<usize>, change: Change) {
+        let walk = Walk {
+            changes: self,
+            path,
+            is_listed: false,
+            change,
+        };
+        // Metadata is JSON: it was checked on its way into the log, and again when it was read.
+        let _ = walk.deserialize(&mut serde_json::Deserializer::from_slice(json));
+    }
+
+    /// Steps into a member of the object at the current path, and notes that the record has it;
+    /// `None` where no filter can name the path, because of a dot in the key or of its length:
+    /// it is left out with all below it.
+    fn enter(&mut self, key: &str, is_listed: bool, change: Change) -> Option<usize> {
         if key.contains('.') || self.path.len() + key.len() > FILTER_PATH_BYTES_MAX {
-            return;
+            return None;
         }
-        let length = self.path.len();
         self.path.push_str(key);
-        if !self.paths.contains_key(self.path.as_str()) {
-            self.paths
-                .insert(self.path.as_str().into(), PathChanges::default());
-        }
-        let listed = listed || value.is_array();
-        if let Some(path) = self.paths.get_mut(self.path.as_str()) {
-            path.present.push(change);
-            if listed {
-                path.listed.push(change);
-            }
-            path.value(value, change);
-        }
+        let place = self.place();
         self.path.push('.');
-        self.objects(value, listed, change);
-        self.path.truncate(length);
+        let path = &mut self.paths[place];
+        path.present.push(change);
+        if is_listed {
+            path.listed.push(change);
+        }
+        Some(place)
     }
 
-    /// Visits the objects that a value is or lists.
-    fn objects(&mut self, value: &Value, listed: bool, change: Change) {
-        match value {
-            Value::Object(object) => {
-                for (key, value) in object {
-                    self.member(key, value, listed, change);
-                }
-            }
-            Value::Array(list) => {
-                for element in list {
-                    self.objects(element, listed, change);
-                }
-            }
-            _ => {}
+    fn leave(&mut self, key: &str) {
+        self.path.truncate(self.path.len() - key.len() - 1);
+    }
+
+    /// Where the changes at the current path stand. Records tend to have the same fields in the
+    /// same order, so the path that came next the last time comes first.
+    fn place(&mut self) -> usize {
+        let is_here = |path: &PathChanges| *path.path == *self.path;
+        let expected = if self.expected < self.paths.len() {
+            self.expected
+        } else {
+            0
+        };
+        let place = if self.paths.get(expected).is_some_and(is_here) {
+            expected
+        } else if let Some(&place) = self.places.get(self.path.as_str()) {
+            place
+        } else {
+            let path: Arc<str> = self.path.as_str().into();
+            self.places.insert(Arc::clone(&path), self.paths.len());
+            self.paths.push(PathChanges::at(path));
+            self.paths.len() - 1
+        };
+        self.expected = place + 1;
+        place
+    }
+}
+
+/// The members of metadata that is known to be JSON.
+fn members_of(metadata: &[u8]) -> Vec<Member<'_>> {
+    metadata::members(metadata).unwrap_or_default()
+}
+
+/// Walks over a JSON value as it is parsed, and notes paths and values on the way.
+struct Walk<'c> {
+    changes: &'c mut FilterChanges,
+    /// The path that the value stands at.
+    path: Option<usize>,
+    /// The value was reached through a list.
+    is_listed: bool,
+    change: Change,
+}
+
+impl Walk<'_> {
+    /// Notes a value under the key that is appended.
+    fn value(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(path) = self.path {
+            self.changes.paths[path].value(append, self.change);
         }
+    }
+
+    fn number(&mut self, value: f64) {
+        self.value(|key| scalar::append_number(Number::new(value), key));
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(mut self) -> Result<(), E> {
+        self.value(scalar::append_null);
+        Ok(())
+    }
+
+    fn visit_bool<E>(mut self, value: bool) -> Result<(), E> {
+        self.value(|key| scalar::append_boolean(value, key));
+        Ok(())
+    }
+
+    fn visit_i64<E>(mut self, value: i64) -> Result<(), E> {
+        self.number(value as f64);
+        Ok(())
+    }
+
+    fn visit_u64<E>(mut self, value: u64) -> Result<(), E> {
+        self.number(value as f64);
+        Ok(())
+    }
+
+    fn visit_f64<E>(mut self, value: f64) -> Result<(), E> {
+        self.number(value);
+        Ok(())
+    }
+
+    fn visit_str<E>(mut self, value: &str) -> Result<(), E> {
+        self.value(|key| scalar::append_string(value, key));
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        if let (Some(path), false) = (self.path, self.is_listed) {
+            self.changes.paths[path].listed.push(self.change);
+        }
+        loop {
+            let element = Walk {
+                changes: self.changes,
+                path: self.path,
+                is_listed: true,
+                change: self.change,
+            };
+            if list.next_element_seed(element)?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        while let Some(Key(key)) = object.next_key()? {
+            let Some(path) = self.changes.enter(&key, self.is_listed, self.change) else {
+                object.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            object.next_value_seed(Walk {
+                changes: self.changes,
+                path: Some(path),
+                is_listed: self.is_listed,
+                change: self.change,
+            })?;
+            self.changes.leave(&key);
+        }
+        Ok(())
     }
 }
 
 impl PathChanges {
-    /// Notes a value, or the values that it lists.
-    fn value(&mut self, value: &Value, change: Change) {
-        if let Value::Array(list) = value {
-            for element in list {
-                self.value(element, change);
-            }
-            return;
+    fn at(path: Arc<str>) -> Self {
+        PathChanges {
+            path,
+            present: Vec::new(),
+            listed: Vec::new(),
+            values: Vec::new(),
+            keys: Vec::new(),
         }
+    }
+
+    /// Notes a value under the key that is appended.
+    fn value(&mut self, append: impl FnOnce(&mut Vec<u8>), change: Change) {
         let start = self.keys.len();
-        if scalar::append_key(value, &mut self.keys) {
-            let key = &self.keys[start..];
-            let mut prefix = [0; 8];
-            let count = key.len().min(prefix.len());
-            prefix[..count].copy_from_slice(&key[..count]);
-            let prefix = u64::from_be_bytes(prefix);
-            self.values.push(ValueChange {
-                prefix,
-                start,
-                length: key.len(),
-                change,
-            });
-        }
+        append(&mut self.keys);
+        let key = &self.keys[start..];
+        let mut prefix = [0; 8];
+        let count = key.len().min(prefix.len());
+        prefix[..count].copy_from_slice(&key[..count]);
+        self.values.push(ValueChange {
+            prefix: u64::from_be_bytes(prefix),
+            start,
+            length: key.len(),
+            change,
+        });
     }
 
     fn key(&self, value: &ValueChange) -> &[u8] {
@@ -172,14 +360,14 @@ impl PathChanges {
         self.values = values;
     }
 
-    fn apply(&mut self, path: &[u8], index: &mut FilterIndex) {
+    fn apply(&mut self, index: &mut FilterIndex) {
         self.sort();
         let (mut listed, mut values) = (&self.listed[..], &self.values[..]);
         for present in self.present.chunk_by(same_block) {
             let listed = split_block(&mut listed, &present[0], |change| change);
             let values = split_block(&mut values, &present[0], |value| &value.change);
             let block: &mut Block = index.block_mut(present[0].slot);
-            block.update(path, |index: &mut PathIndex| {
+            block.update(self.path.as_bytes(), |index: &mut PathIndex| {
                 index.present.change(present);
                 index.listed.change(listed);
                 for same_key in values.chunk_by(|one, next| self.key(one) == self.key(next)) {
@@ -195,23 +383,9 @@ impl PathChanges {
 impl FilterIndex {
     /// Makes all changes of a batch.
     pub fn apply(&mut self, changes: FilterChanges) {
-        for (path, mut changes) in changes.paths {
-            changes.apply(path.as_bytes(), self);
+        for mut path in changes.paths {
+            path.apply(self);
         }
-    }
-
-    /// A batch of one [`FilterChanges::insert`].
-    pub fn insert(&mut self, slot: Slot, metadata: &Metadata) {
-        let mut changes = FilterChanges::default();
-        changes.insert(slot, metadata);
-        self.apply(changes);
-    }
-
-    /// A batch of one [`FilterChanges::remove`].
-    pub fn remove(&mut self, slot: Slot, metadata: &Metadata) {
-        let mut changes = FilterChanges::default();
-        changes.remove(slot, metadata);
-        self.apply(changes);
     }
 }
 

@@ -74,31 +74,12 @@ impl Scalar {
     pub(super) fn write_key(&self, key: &mut Vec<u8>) {
         key.clear();
         match self {
-            Scalar::Null => key.push(NULL),
+            Scalar::Null => append_null(key),
             Scalar::Boolean(value) => append_boolean(*value, key),
             Scalar::Number(number) => append_number(*number, key),
             Scalar::String(value) => append_string(value, key),
         }
     }
-}
-
-/// Appends the bytes that a JSON value is indexed under; false for objects and lists.
-///
-/// A key is a type byte and then, for numbers, 8 bytes and, for strings, their UTF-8, so that
-/// keys of one type are in the order of the values. A string of more than
-/// [`FILTER_RANGE_BYTES_MAX`] bytes is indexed by that many of its first bytes, the byte 0xFF
-/// (which is in no UTF-8) and a hash of 128 bits: texts that happen to be kept in metadata do not
-/// fill the memory. It is found by equality through the hash, and has the right order to
-/// every operand, because no operand of an order is longer than what is kept of it.
-pub(super) fn append_key(value: &Value, key: &mut Vec<u8>) -> bool {
-    match value {
-        Value::Null => key.push(NULL),
-        Value::Bool(value) => append_boolean(*value, key),
-        Value::Number(number) => append_number(number.into(), key),
-        Value::String(value) => append_string(value, key),
-        Value::Array(_) | Value::Object(_) => return false,
-    }
-    true
 }
 
 const NULL: u8 = 0;
@@ -111,16 +92,32 @@ pub(super) const STRING: u8 = 4;
 const CUT: u8 = 0xFF;
 const HASH_BYTES: usize = 16;
 
-fn append_boolean(value: bool, key: &mut Vec<u8>) {
+/// Appends the bytes that `null` is indexed under.
+///
+/// A key is a type byte and then, for numbers, 8 bytes and, for strings, their UTF-8, so that
+/// keys of one type are in the order of the values.
+pub(super) fn append_null(key: &mut Vec<u8>) {
+    key.push(NULL);
+}
+
+/// Appends the bytes that a boolean is indexed under.
+pub(super) fn append_boolean(value: bool, key: &mut Vec<u8>) {
     key.push(if value { TRUE } else { FALSE });
 }
 
-fn append_number(number: Number, key: &mut Vec<u8>) {
+/// Appends the bytes that a number is indexed under.
+pub(super) fn append_number(number: Number, key: &mut Vec<u8>) {
     key.push(NUMBER);
     key.extend_from_slice(&number.0.to_be_bytes());
 }
 
-fn append_string(value: &str, key: &mut Vec<u8>) {
+/// Appends the bytes that a string is indexed under.
+///
+/// One of more than [`FILTER_RANGE_BYTES_MAX`] bytes is indexed by that many of its first bytes,
+/// the byte 0xFF (which is in no UTF-8) and a hash of 128 bits: texts that happen to be kept in
+/// metadata do not fill the memory. It is found by equality through the hash, and has the right
+/// order to every operand, because no operand of an order is longer than what is kept of it.
+pub(super) fn append_string(value: &str, key: &mut Vec<u8>) {
     key.push(STRING);
     match value.as_bytes().split_at_checked(FILTER_RANGE_BYTES_MAX) {
         Some((start, rest)) if !rest.is_empty() => {

@@ -10,6 +10,7 @@ use super::entry::Entry;
 use super::graph::Graph;
 use super::leaders::Leaders;
 use super::leaf::{self, Leaf};
+use super::repair::Repair;
 use super::workspace::Workspaces;
 use crate::record::Slot;
 
@@ -32,6 +33,8 @@ pub struct Builder {
     pub(super) live: usize,
     pub(super) entry: Arc<Entry>,
     pub(super) workspaces: Workspaces,
+    /// The repair that is under way.
+    pub(super) repair: Option<Repair>,
 }
 
 impl Builder {
@@ -46,6 +49,7 @@ impl Builder {
             in_degrees: Vec::new(),
             live: 0,
             workspaces: Workspaces::default(),
+            repair: None,
             graph,
         }
     }

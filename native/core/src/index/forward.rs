@@ -79,7 +79,6 @@ impl Builder {
     /// Chooses a row's neighbors among the candidates in `workspace.slots`.
     fn finish_row(&self, slot: Slot, workspace: &mut Workspace, forward: &mut Forward) {
         let Workspace {
-            queries,
             prune,
             slots,
             distances,
@@ -88,20 +87,18 @@ impl Builder {
             ..
         } = workspace;
         let (graph, parameters) = (&self.graph, self.graph.parameters());
-        queries.resize_with(4, || graph.empty_query());
-        let query = &mut queries[0];
-        graph.row_query(slot, query);
-        graph.distances(query, slots, distances);
+        let bias = graph.bias(slot);
+        graph.distances_among(slot, slots, distances);
         keys.clear();
         let pairs = slots.iter().zip(&*distances);
         keys.extend(pairs.map(|(&other, &distance)| candidate::key(distance, other)));
         candidate::keep_nearest(keys, parameters.candidates_kept());
         let candidates = keys.iter().map(|&key| candidate(key));
         let limit = parameters.links_kept();
-        forward.evaluations += slots.len()
-            + prune::select_neighbors(graph, query.bias, candidates, limit, kept, prune);
+        forward.evaluations +=
+            slots.len() + prune::select_neighbors(graph, bias, candidates, limit, kept, prune);
 
-        let equal = |other: &Candidate| !prune::is_distinct(query.bias, other.distance);
+        let equal = |other: &Candidate| !prune::is_distinct(bias, other.distance);
         let has_equals = prune.dropped.iter().any(equal);
         forward.equal.extend(has_equals.then_some(slot));
         forward.dropped.extend(graph.links().list(slot));

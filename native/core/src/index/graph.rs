@@ -153,6 +153,26 @@ impl Graph {
         (query.scale, query.bias) = self.codes.scale_and_bias(slot);
     }
 
+    /// The bias of a row: half the square of its length.
+    #[inline]
+    pub(super) fn bias(&self, slot: Slot) -> f32 {
+        self.codes.scale_and_bias(slot).1
+    }
+
+    /// The distances from one row to others, in their order.
+    #[inline]
+    pub(super) fn distances_from(&self, slot: Slot, slots: &[Slot], out: &mut Vec<f32>) {
+        out.resize(slots.len(), 0.0);
+        self.kernels.distances_from(slot, &self.codes, slots, out);
+    }
+
+    /// As [`Graph::distances_from`], to rows that were read just before.
+    #[inline]
+    pub(super) fn distances_among(&self, slot: Slot, slots: &[Slot], out: &mut Vec<f32>) {
+        out.resize(slots.len(), 0.0);
+        self.kernels.distances_among(slot, &self.codes, slots, out);
+    }
+
     /// The distances from a query to some rows, in their order.
     #[inline]
     pub(super) fn distances(&self, query: &CodeQuery, slots: &[Slot], out: &mut Vec<f32>) {

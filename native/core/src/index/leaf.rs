@@ -54,7 +54,6 @@ pub(super) struct Found {
 /// What scanning a leaf needs beside it; kept by a thread for its next leaf.
 #[derive(Debug, Default)]
 pub(super) struct LeafBuffers {
-    query: Option<CodeQuery>,
     words: Vec<u32>,
     norms: Vec<f32>,
     scores: [Vec<f32>; 4],
@@ -127,9 +126,7 @@ impl Leaf {
             match change {
                 Change::Join(distance) => {
                     buffers.words.resize(self.panels.words_per_member(), 0);
-                    let query = buffers.query.get_or_insert_with(|| graph.empty_query());
-                    graph.row_query(slot, query);
-                    signs(graph, query, leader, &mut buffers.words);
+                    row_signs(graph, slot, leader, &mut buffers.words);
                     self.slots.push(slot);
                     self.panels.push(&buffers.words, 2.0 * distance.max(0.0));
                 }
@@ -161,15 +158,13 @@ impl Leaf {
         let first = self.slots.len();
         buffers.words.resize(rows.len() * words, 0);
         buffers.norms.clear();
-        let query = buffers.query.get_or_insert_with(|| graph.empty_query());
         for (place, &(slot, distance)) in rows.iter().enumerate() {
             if let Some(&(next, _)) = rows.get(place + 4) {
                 graph.codes().prefetch(next);
             }
             let code = &mut buffers.words[place * words..(place + 1) * words];
             if words > 0 {
-                graph.row_query(slot, query);
-                signs(graph, query, leader, code);
+                row_signs(graph, slot, leader, code);
             }
             let square_norm = 2.0 * distance.max(0.0);
             buffers.norms.push(square_norm.sqrt());
@@ -285,11 +280,9 @@ impl Leaf {
         buffers: &mut LeafBuffers,
         found: &mut Found,
     ) {
-        let query = buffers.query.get_or_insert_with(|| graph.empty_query());
         let distances = &mut buffers.scores[0];
         for &(slot, _) in rows {
-            graph.row_query(slot, query);
-            graph.distances(query, &self.slots, distances);
+            graph.distances_from(slot, &self.slots, distances);
             let pairs = self.slots.iter().zip(&*distances);
             let others = pairs.filter(|&(&member, _)| member != slot);
             // Among equal members every row takes others: those that follow its own slot.
@@ -310,6 +303,11 @@ impl Leaf {
             found.pairs += self.slots.len();
         }
     }
+}
+
+/// The signs of a row of the graph minus a leader.
+fn row_signs(graph: &Graph, row: Slot, leader: &CodeQuery, words: &mut [u32]) {
+    graph.kernels().row_signs(row, graph.codes(), leader, words);
 }
 
 /// The signs of a row minus a leader.

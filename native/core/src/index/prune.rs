@@ -2,7 +2,6 @@
 
 use super::candidate::Candidate;
 use super::graph::Graph;
-use crate::kernels::CodeQuery;
 use crate::record::Slot;
 
 /// A candidate is dropped where a kept neighbor is nearer to it than the row itself by this
@@ -18,8 +17,8 @@ const ROUNDING: f32 = 4e-6;
 /// What the choice needs beside the graph; kept by a thread for its next row.
 #[derive(Debug, Default)]
 pub(super) struct PruneBuffers {
-    query: Option<CodeQuery>,
     open: Vec<Candidate>,
+    /// The slots of the open ones.
     slots: Vec<Slot>,
     distances: Vec<f32>,
     /// Candidates that were not kept, in no particular order.
@@ -46,13 +45,11 @@ pub(super) fn select_neighbors(
     buffers: &mut PruneBuffers,
 ) -> usize {
     let PruneBuffers {
-        query,
         open,
         slots,
         distances,
         dropped,
     } = buffers;
-    let query = query.get_or_insert_with(|| graph.empty_query());
     let mut evaluations = 0;
     kept.clear();
     dropped.clear();
@@ -65,29 +62,29 @@ pub(super) fn select_neighbors(
         };
         list.push(candidate);
     }
+    slots.clear();
+    slots.extend(open.iter().map(|candidate| candidate.slot));
     while let Some(&nearest) = open.first() {
         if kept.len() == limit {
             break;
         }
         kept.push(nearest);
-        open.remove(0);
-        if open.is_empty() {
-            break;
-        }
-        slots.clear();
-        slots.extend(open.iter().map(|candidate| candidate.slot));
-        graph.row_query(nearest.slot, query);
-        graph.distances(query, slots, distances);
-        evaluations += slots.len();
-        let mut between = distances.iter();
-        open.retain(|candidate| {
-            let between = between.next().copied().unwrap_or(f32::MAX);
-            let hidden = ALPHA * between < candidate.distance;
-            if hidden {
-                dropped.push(*candidate);
+        let rest = &slots[1..];
+        graph.distances_among(nearest.slot, rest, distances);
+        evaluations += rest.len();
+        // What stays open moves up, in order, over the kept one and over what is hidden.
+        let mut left = 0;
+        for (place, between) in (1..).zip(&*distances) {
+            let candidate = open[place];
+            if ALPHA * between < candidate.distance {
+                dropped.push(candidate);
+            } else {
+                (open[left], slots[left]) = (candidate, candidate.slot);
+                left += 1;
             }
-            !hidden
-        });
+        }
+        open.truncate(left);
+        slots.truncate(left);
     }
     dropped.append(open);
     evaluations

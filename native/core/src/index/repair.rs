@@ -1,9 +1,13 @@
 //! Repair: how dead rows get out of the graph.
 //!
-//! One pass over all lists finds every row that links to a dead one, exactly. Each gets the
-//! nearest of what its dead neighbors led to instead, so paths through them stay.
+//! First the dead rows leave their leaves, so no new link can lead to them. Then a pass over all
+//! lists, some rows at a time and with folds in between, finds every row that links to a dead
+//! one, exactly; each gets near rows that its dead neighbors led to instead, so paths through
+//! them stay. Last the dead rows' own lists go.
 //! Sources: FreshDiskANN (arXiv 2105.09613), section 4.2; for the few nearest instead of all,
 //! IP-DiskANN (arXiv 2502.13826).
+
+use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -13,16 +17,14 @@ use super::candidate::{self, candidate};
 use super::fold::FoldCounters;
 use super::leaders::LeaderNumber;
 use super::leaf::Change;
-use super::reverse::Reverse;
+use super::prune;
 use super::workspace::Workspace;
 use crate::record::Slot;
 
-/// Rows that take a dead neighbor's place, per dead neighbor.
+/// Rows that a dead neighbor led to and that may take its place.
 const HEIRS: usize = 3;
-/// Rows of one piece of the pass over all lists.
-const SCANNED_ROWS: usize = 4096;
-/// Affected rows of one piece of work.
-const REPAIRED_ROWS: usize = 32;
+/// Rows of one piece of work: most are only looked at.
+const PIECE_ROWS: usize = 256;
 /// A row that is left with fewer links than this share of the usual is linked like a new one.
 const WEAK_DIVISOR: usize = 4;
 
@@ -45,13 +47,63 @@ pub struct RepairCounters {
     pub milliseconds: f64,
 }
 
+impl std::ops::AddAssign for RepairCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.removed += other.removed;
+        self.repaired += other.repaired;
+        self.linked_again += other.linked_again;
+        self.leaders_removed += other.leaders_removed;
+        self.orphans += other.orphans;
+        self.evaluations += other.evaluations;
+        self.milliseconds += other.milliseconds;
+    }
+}
+
+/// A repair that is under way.
+#[derive(Debug)]
+pub(super) struct Repair {
+    /// Sorted.
+    dead: Vec<Slot>,
+    /// The same as bits by slot.
+    bits: Vec<u64>,
+    /// Slots below this one link to no dead row any more.
+    next: Slot,
+    counters: RepairCounters,
+}
+
+impl Repair {
+    fn is_dead(&self, slot: Slot) -> bool {
+        let word = self.bits.get(slot as usize / 64);
+        word.is_some_and(|word| word >> (slot % 64) & 1 == 1)
+    }
+}
+
+/// What became of some rows.
+#[derive(Debug, Default)]
+struct Repaired {
+    rows: usize,
+    added: Vec<Slot>,
+    dropped: Vec<Slot>,
+    weak: Vec<Slot>,
+    evaluations: usize,
+}
+
 impl Builder {
-    /// Takes rows out of the graph. Afterwards no list, leaf or leader names them, and their
-    /// slots may be folded again as other rows, once no snapshot shows the old ones. Slots that
-    /// are not in the graph are passed over.
+    /// Takes rows out of the graph in one go; see [`Builder::begin_repair`].
     pub fn repair(&mut self, dead: &[Slot]) -> RepairCounters {
-        let start = std::time::Instant::now();
-        let mut counters = RepairCounters::default();
+        self.begin_repair(dead);
+        self.continue_repair(usize::MAX).unwrap_or_default()
+    }
+
+    /// Begins to take rows out of the graph: they leave their leaves and are no leaders any more.
+    /// Searches still pass through them until [`Builder::continue_repair`] has come to the end;
+    /// then no list, leaf or leader names them, and their slots may be folded again as other
+    /// rows, once no snapshot shows the old ones. Slots that are not in the graph are passed over.
+    ///
+    /// A repair that is under way is finished first.
+    pub fn begin_repair(&mut self, dead: &[Slot]) {
+        self.continue_repair(usize::MAX);
+        let start = Instant::now();
         let mut dead: Vec<Slot> = dead
             .iter()
             .copied()
@@ -59,148 +111,161 @@ impl Builder {
             .collect();
         dead.sort_unstable();
         dead.dedup();
-        if dead.is_empty() {
-            return counters;
+        let mut bits = vec![0u64; self.assignments.len().div_ceil(64)];
+        for &slot in &dead {
+            bits[slot as usize / 64] |= 1 << (slot % 64);
         }
-        counters.removed = dead.len();
         self.live -= dead.len();
-        let mut unsure = Vec::new();
-        let mut touched = self.bequeath(&dead, &mut unsure, &mut counters);
-        touched.extend(self.clear(&dead));
-        counters.leaders_removed = self.replace_leaders();
+        self.leave_leaves(&dead);
+        let leaders_removed = self.replace_leaders();
         self.renew_entry();
+        let counters = RepairCounters {
+            removed: dead.len(),
+            leaders_removed,
+            milliseconds: start.elapsed().as_secs_f64() * 1e3,
+            ..RepairCounters::default()
+        };
+        self.repair = Some(Repair {
+            dead,
+            bits,
+            next: 0,
+            counters,
+        });
+    }
 
-        let usual = self.graph.parameters().links_kept() / WEAK_DIVISOR;
-        let enough = usual.min(self.live.saturating_sub(1));
-        let weak = |slot: &Slot| self.contains(*slot) && self.graph.links().count(*slot) < enough;
-        let mut weak: Vec<Slot> = touched.iter().copied().filter(weak).collect();
-        weak.sort_unstable();
-        weak.dedup();
+    /// Whether a repair is under way.
+    pub fn is_repairing(&self) -> bool {
+        self.repair.is_some()
+    }
+
+    /// Goes on with the repair that was begun, over the lists of as many slots; tells what it did
+    /// all in all once it is finished, `None` while it is not or where there is none.
+    pub fn continue_repair(&mut self, rows: usize) -> Option<RepairCounters> {
+        let mut repair = self.repair.take()?;
+        let start = Instant::now();
+        // Rows that came after the beginning have no way to a dead row.
+        let end = (repair.bits.len() * 64).min(self.assignments.len()) as Slot;
+        let first = repair.next.min(end);
+        repair.next = first + (rows.min((end - first) as usize) as Slot);
+        if !repair.dead.is_empty() {
+            self.repair_rows(first..repair.next, &mut repair);
+        }
+        let finished = repair.next == end;
+        if finished && !repair.dead.is_empty() {
+            repair.counters.orphans += self.forget(&repair.dead);
+        }
+        repair.counters.milliseconds += start.elapsed().as_secs_f64() * 1e3;
+        if finished {
+            return Some(repair.counters);
+        }
+        self.repair = Some(repair);
+        None
+    }
+
+    /// Gives the rows of some slots that link to dead ones other links.
+    fn repair_rows(&mut self, slots: std::ops::Range<Slot>, repair: &mut Repair) {
+        let slots: Vec<Slot> = slots.collect();
+        let pieces: Vec<Repaired> = slots
+            .par_chunks(PIECE_ROWS)
+            .map(|slots| {
+                self.workspaces
+                    .with(|workspace| self.repair_piece(slots, repair, workspace))
+            })
+            .collect();
+        let mut weak = Vec::new();
+        let counters = &mut repair.counters;
+        for piece in pieces {
+            self.count_added(piece.added.into_iter());
+            self.count_dropped(piece.dropped.into_iter());
+            counters.repaired += piece.rows;
+            counters.evaluations += piece.evaluations;
+            weak.extend(piece.weak);
+        }
         if !weak.is_empty() {
             let mut linked = FoldCounters::default();
             self.link(&weak, false, &mut linked);
-            counters.linked_again = weak.len();
+            counters.linked_again += weak.len();
             counters.orphans += linked.orphans;
             counters.evaluations += linked.forward_evaluations + linked.reverse_evaluations;
         }
-        counters.orphans += self.adopt_orphans(touched, unsure);
-        counters.milliseconds = start.elapsed().as_secs_f64() * 1e3;
-        counters
     }
 
-    /// Gives the rows that link to dead ones other links; returns them and the rows that lost a
-    /// link to them.
-    fn bequeath(
-        &self,
-        dead: &[Slot],
-        unsure: &mut Vec<Slot>,
-        counters: &mut RepairCounters,
-    ) -> Vec<Slot> {
-        let mut bits = vec![0u64; self.assignments.len().div_ceil(64)];
-        for &slot in dead {
-            bits[slot as usize / 64] |= 1 << (slot % 64);
-        }
-        let is_dead = |slot: Slot| bits[slot as usize / 64] >> (slot % 64) & 1 == 1;
+    fn repair_piece(&self, slots: &[Slot], repair: &Repair, workspace: &mut Workspace) -> Repaired {
         let links = self.graph.links();
-        let mut touched: Vec<Slot> = dead.iter().flat_map(|&slot| links.list(slot)).collect();
-        self.count_dropped(touched.iter().copied());
-
-        let slots: Vec<Slot> = (0..self.assignments.len() as Slot).collect();
-        let affected: Vec<Slot> = slots
-            .par_chunks(SCANNED_ROWS)
-            .flat_map_iter(|slots| {
-                let live = slots.iter().copied().filter(|&slot| !is_dead(slot));
-                live.filter(|&slot| links.list(slot).any(is_dead))
-            })
-            .collect();
-        counters.repaired = affected.len();
-        let pieces: Vec<Reverse> = affected
-            .par_chunks(REPAIRED_ROWS)
-            .map(|slots| {
-                self.workspaces.with(|workspace| {
-                    let mut changes = Reverse::default();
-                    for &slot in slots {
-                        self.repair_row(slot, &is_dead, workspace, &mut changes);
-                    }
-                    changes
-                })
-            })
-            .collect();
-        for piece in pieces {
-            self.count_added(piece.added.into_iter());
-            self.count_dropped(piece.dropped.iter().copied());
-            counters.evaluations += piece.evaluations;
-            touched.extend(piece.dropped);
-            unsure.extend(piece.parted);
+        let enough = self.graph.parameters().links_kept() / WEAK_DIVISOR;
+        let enough = enough.min(self.live.saturating_sub(1));
+        let mut repaired = Repaired::default();
+        for &slot in slots {
+            let affected = links.list(slot).any(|link| repair.is_dead(link));
+            if !affected || !self.contains(slot) {
+                continue;
+            }
+            repaired.rows += 1;
+            self.repair_row(slot, repair, workspace, &mut repaired);
+            if links.count(slot) < enough {
+                repaired.weak.push(slot);
+            }
         }
-        touched.extend(affected);
-        touched
+        repaired
     }
 
-    /// Replaces a row's links to dead rows by links to what those led to.
+    /// Replaces a row's links to dead rows by links to the nearest that those led to, as far as
+    /// there is room. None of them is dropped for its direction: measured over whole turnovers
+    /// that rule costs half of the repair and gains nothing.
     fn repair_row(
         &self,
         slot: Slot,
-        is_dead: &(impl Fn(Slot) -> bool + Sync),
+        repair: &Repair,
         workspace: &mut Workspace,
-        changes: &mut Reverse,
+        repaired: &mut Repaired,
     ) {
         let (graph, links) = (&self.graph, self.graph.links());
         let Workspace {
-            queries,
             visited,
             slots,
             distances,
             keys,
             ..
         } = workspace;
-        queries.resize_with(4, || graph.empty_query());
-        let query = &mut queries[0];
-        graph.row_query(slot, query);
-        let (gone, kept): (Vec<Slot>, Vec<Slot>) =
-            links.list(slot).partition(|&link| is_dead(link));
+        let bias = graph.bias(slot);
+        let (gone, mut kept): (Vec<Slot>, Vec<Slot>) =
+            links.list(slot).partition(|&link| repair.is_dead(link));
         visited.insert(slot);
         kept.iter().for_each(|&link| {
             visited.insert(link);
         });
-        let mut heirs = Vec::with_capacity(gone.len() * HEIRS);
+        let mut heirs: Vec<u64> = Vec::with_capacity(gone.len() * HEIRS);
         for &gone in &gone {
             slots.clear();
-            slots.extend(links.list(gone).filter(|&heir| !is_dead(heir)));
-            graph.distances(query, slots, distances);
-            changes.evaluations += slots.len();
+            let live = links.list(gone).filter(|&heir| !repair.is_dead(heir));
+            slots.extend(live.filter(|&heir| visited.insert(heir)));
+            graph.distances_from(slot, slots, distances);
+            repaired.evaluations += slots.len();
             keys.clear();
             let pairs = slots.iter().zip(&*distances);
             keys.extend(pairs.map(|(&heir, &distance)| candidate::key(distance, heir)));
-            keys.retain(|&key| candidate(key).slot != slot);
             candidate::keep_nearest(keys, HEIRS);
-            heirs.extend(
-                keys.iter()
-                    .copied()
-                    .filter(|&key| visited.insert(candidate(key).slot)),
-            );
+            heirs.append(keys);
         }
         visited.clear();
-        changes.dropped.extend(gone);
-        if kept.len() + heirs.len() <= graph.parameters().links_kept() {
-            let added = heirs.into_iter().map(|key| candidate(key).slot);
-            changes.added.extend(added.clone());
-            let list: Vec<Slot> = kept.into_iter().chain(added).collect();
-            links.write(slot, &list);
-        } else {
-            (workspace.slots, workspace.keys) = (kept, heirs);
-            self.choose_again(slot, workspace, changes);
+        heirs.sort_unstable();
+        let room = graph.parameters().links_kept().saturating_sub(kept.len());
+        let distinct = heirs
+            .into_iter()
+            .map(candidate)
+            .filter(|heir| prune::is_distinct(bias, heir.distance));
+        for heir in distinct.take(room) {
+            kept.push(heir.slot);
+            repaired.added.push(heir.slot);
         }
+        repaired.dropped.extend(gone);
+        links.write(slot, &kept);
     }
 
-    /// Empties the lists of dead rows and takes the rows out of their leaves; returns what they
-    /// linked to.
-    fn clear(&mut self, dead: &[Slot]) -> Vec<Slot> {
-        let mut touched = Vec::new();
+    /// Takes dead rows out of their leaves.
+    fn leave_leaves(&mut self, dead: &[Slot]) {
         let mut changes = Vec::new();
         for &slot in dead {
-            touched.extend(self.graph.links().list(slot));
-            self.graph.links().write(slot, &[]);
             let assignments = std::mem::take(&mut self.assignments[slot as usize]);
             changes.extend(
                 assignments
@@ -209,7 +274,19 @@ impl Builder {
             );
         }
         self.change_leaves(changes);
-        touched
+    }
+
+    /// Empties the lists of dead rows and links what only they led to from elsewhere; returns how
+    /// many rows that were.
+    fn forget(&mut self, dead: &[Slot]) -> usize {
+        let links = self.graph.links();
+        let mut touched: Vec<Slot> = Vec::new();
+        for &slot in dead {
+            touched.extend(links.list(slot));
+            links.write(slot, &[]);
+        }
+        self.count_dropped(touched.iter().copied());
+        self.adopt_orphans(touched, Vec::new())
     }
 
     /// Gives each leader whose row is gone the nearest member's row as the way in, and removes

@@ -108,7 +108,6 @@ impl Builder {
         reverse: &mut Reverse,
     ) {
         let Workspace {
-            queries,
             prune,
             slots,
             distances,
@@ -117,21 +116,18 @@ impl Builder {
             ..
         } = workspace;
         let graph = &self.graph;
-        queries.resize_with(4, || graph.empty_query());
-        let query = &mut queries[0];
-        graph.row_query(target, query);
-        graph.distances(query, slots, distances);
+        let bias = graph.bias(target);
+        graph.distances_from(target, slots, distances);
         reverse.evaluations += slots.len();
         let old = slots.iter().zip(&*distances);
         keys.extend(old.map(|(&slot, &distance)| candidate::key(distance, slot)));
         keys.sort_unstable();
         let candidates = keys.iter().map(|&key| candidate(key));
         let limit = graph.parameters().links_kept();
-        reverse.evaluations +=
-            prune::select_neighbors(graph, query.bias, candidates, limit, kept, prune);
+        reverse.evaluations += prune::select_neighbors(graph, bias, candidates, limit, kept, prune);
 
         let is_old = |other: &Candidate| slots.contains(&other.slot);
-        let is_equal = |distance: f32| !prune::is_distinct(query.bias, distance);
+        let is_equal = |distance: f32| !prune::is_distinct(bias, distance);
         let only = prune.dropped.iter().filter(|other| is_old(other));
         let mut only: Vec<u64> = only
             .filter(|other| is_equal(other.distance) || self.in_degree(other.slot) == 1)

@@ -18,11 +18,11 @@ use crate::record::Slot;
 /// One row in this many becomes a leader, by the hash of its id.
 pub(super) const ROWS_PER_LEADER: u64 = 60;
 /// Leaves around a new leader whose members it may take over.
-const NEIGHBORHOOD: usize = 12;
+const NEIGHBORHOOD: usize = 8;
 
 /// Members of each of those leaves whose int8 distance to the new leader is computed: those
 /// that are likely the nearest. About twenty move.
-const LIKELY_MEMBERS: usize = 128;
+const LIKELY_MEMBERS: usize = 64;
 
 /// What the arrival of leaders took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,7 +111,7 @@ impl Builder {
         slots.retain(|&member| visited.insert(member));
         visited.clear();
         evaluations += slots.len();
-        self.graph.distances(query, slots, distances);
+        self.graph.distances_from(slot, slots, distances);
         let wanted = slots
             .iter()
             .zip(&*distances)

@@ -188,9 +188,15 @@ impl Kernels {
     /// # Panics
     /// If the query is not as long as a row, or `out` not as long as `slots`.
     pub fn dot_rows(self, query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
+        self.dots(query, rows, slots, true, out);
+    }
+
+    /// As [`Kernels::dot_rows`]; rows that are `far` are asked for ahead, which costs a little
+    /// where they are not.
+    fn dots(self, query: &[i8], rows: &CodeRows, slots: &[Slot], far: bool, out: &mut [i32]) {
         assert_eq!(query.len(), rows.row_bytes(), "codes of the query");
         assert_eq!(out.len(), slots.len(), "dots for the slots");
-        dispatch!(self, dot_rows(query, rows, slots, out));
+        dispatch!(self, dot_rows(query, rows, slots, far, out));
     }
 
     /// `out[i]` = distance of the query to the row of `slots[i]`, with `dot` their dot product:
@@ -198,16 +204,50 @@ impl Kernels {
     ///
     /// # Panics
     /// As [`Kernels::dot_rows`].
+    #[inline]
     pub fn distances(self, query: &CodeQuery, rows: &CodeRows, slots: &[Slot], out: &mut [f32]) {
+        let scale_and_bias = (query.scale, query.bias);
+        self.distances_of(&query.codes, scale_and_bias, rows, slots, true, out);
+    }
+
+    /// As [`Kernels::distances`], from a row of the arena, whose codes are read where they are.
+    ///
+    /// # Panics
+    /// If `out` is not as long as `slots`.
+    #[inline]
+    pub fn distances_from(self, slot: Slot, rows: &CodeRows, slots: &[Slot], out: &mut [f32]) {
+        let scale_and_bias = rows.scale_and_bias(slot);
+        self.distances_of(rows.codes(slot), scale_and_bias, rows, slots, true, out);
+    }
+
+    /// As [`Kernels::distances_from`], to rows that were read just before.
+    ///
+    /// # Panics
+    /// If `out` is not as long as `slots`.
+    #[inline]
+    pub fn distances_among(self, slot: Slot, rows: &CodeRows, slots: &[Slot], out: &mut [f32]) {
+        let scale_and_bias = rows.scale_and_bias(slot);
+        self.distances_of(rows.codes(slot), scale_and_bias, rows, slots, false, out);
+    }
+
+    fn distances_of(
+        self,
+        codes: &[i8],
+        (scale, bias): (f32, f32),
+        rows: &CodeRows,
+        slots: &[Slot],
+        far: bool,
+        out: &mut [f32],
+    ) {
         // The dots pass through `out` itself, so that a list of any length is one loop.
         // SAFETY: i32 and f32 have the same size and alignment, and any bits are valid for both.
         let dots =
             unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<i32>(), out.len()) };
-        self.dot_rows(&query.codes, rows, slots, dots);
+        self.dots(codes, rows, slots, far, dots);
         for (out, &slot) in out.iter_mut().zip(slots) {
             let dot = out.to_bits().cast_signed();
-            let (scale, bias) = rows.scale_and_bias(slot);
-            *out = (query.bias + bias) - dot as f32 * (query.scale * scale);
+            let (row_scale, row_bias) = rows.scale_and_bias(slot);
+            *out = (bias + row_bias) - dot as f32 * (scale * row_scale);
         }
     }
 
@@ -227,6 +267,12 @@ impl Kernels {
             self,
             residual_signs(codes, scale, center, center_scale, words)
         );
+    }
+
+    /// As [`Kernels::residual_signs`], for a row of the arena minus a center.
+    pub fn row_signs(self, slot: Slot, rows: &CodeRows, center: &CodeQuery, words: &mut [u32]) {
+        let (scale, _) = rows.scale_and_bias(slot);
+        self.residual_signs(rows.codes(slot), scale, &center.codes, center.scale, words);
     }
 
     /// Estimates how near every member is to each of one to four queries: a larger score is

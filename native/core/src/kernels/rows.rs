@@ -11,8 +11,10 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicPtr, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 
 use crate::record::Slot;
 
@@ -20,11 +22,10 @@ use crate::record::Slot;
 pub(super) const LINE_BYTES: usize = 64;
 /// Rows per chunk.
 const CHUNK_ROWS: usize = 4096;
-/// Chunks per group; a group is a table of chunks.
-const GROUP_CHUNKS: usize = 1024;
-/// Groups of an arena: 512 x 1024 x 4096 = 2^31 rows, the most records of a collection.
-const GROUPS: usize = 512;
-const _: () = assert!(GROUPS * GROUP_CHUNKS * CHUNK_ROWS > crate::limits::RECORDS_MAX);
+/// Chunks of an arena: 2^31 rows, the most records of a collection. Their table takes address
+/// space for all of them, and memory for those in use.
+const CHUNKS: usize = 1 << 19;
+const _: () = assert!(CHUNKS * CHUNK_ROWS > crate::limits::RECORDS_MAX);
 
 /// One cache line, as the words that are stored and loaded.
 #[repr(C, align(64))]
@@ -115,11 +116,6 @@ impl Drop for Lines {
     }
 }
 
-/// A table of chunks; each holds the codes of its rows and behind them eight scale-and-bias
-/// words a line.
-#[derive(Debug)]
-struct Group([OnceLock<Lines>; GROUP_CHUNKS]);
-
 /// Rows of int8 codes by slot, each with a scale and a bias: written without locks, never moved.
 ///
 /// A slot that was never written reads as a row of zeros with scale 0 and bias 0. See the module
@@ -127,10 +123,13 @@ struct Group([OnceLock<Lines>; GROUP_CHUNKS]);
 #[derive(Debug)]
 pub struct CodeRows {
     lines_per_row: usize,
-    groups: Box<[OnceLock<Box<Group>>]>,
+    /// Each null or the lines of a chunk, which are never replaced: the codes of its rows and
+    /// behind them eight scale-and-bias words a line.
+    chunks: Box<[AtomicPtr<Lines>]>,
+    /// Chunks from this one on are null.
+    chunks_end: AtomicUsize,
     /// What a never-written slot reads as: one row and one line of scale and bias.
     zeros: Lines,
-    bytes_allocated: AtomicUsize,
 }
 
 impl CodeRows {
@@ -139,9 +138,9 @@ impl CodeRows {
         let lines_per_row = dimension.div_ceil(LINE_BYTES);
         CodeRows {
             lines_per_row,
-            groups: (0..GROUPS).map(|_| OnceLock::new()).collect(),
+            chunks: bytemuck::zeroed_slice_box(CHUNKS),
+            chunks_end: AtomicUsize::new(0),
             zeros: Lines::zeroed(lines_per_row),
-            bytes_allocated: AtomicUsize::new(0),
         }
     }
 
@@ -153,7 +152,9 @@ impl CodeRows {
     /// Bytes of all chunks, allocated chunk by chunk on first write; pages of a chunk that no
     /// row has reached yet are counted although the system has not backed them.
     pub fn bytes_allocated(&self) -> usize {
-        self.bytes_allocated.load(Relaxed)
+        let slots = (0..self.chunks_end.load(Relaxed)).map(|chunk| (chunk * CHUNK_ROWS) as Slot);
+        let chunks = slots.filter_map(|slot| self.chunk(slot));
+        chunks.map(|(lines, _)| lines.len() * LINE_BYTES).sum()
     }
 
     /// Writes one row: its codes, zeros up to [`CodeRows::row_bytes`], its scale and its bias.
@@ -166,17 +167,10 @@ impl CodeRows {
             "{} codes in a row",
             codes.len()
         );
-        let (group, chunk, row) = locate(slot);
-        let Some(group) = self.groups.get(group) else {
-            panic!("slot {slot} is beyond the largest collection");
+        let (lines, row) = match self.chunk(slot) {
+            Some(chunk) => chunk,
+            None => self.add_chunk(slot),
         };
-        let group = group.get_or_init(|| Box::new(Group(std::array::from_fn(|_| OnceLock::new()))));
-        let lines = group.0[chunk].get_or_init(|| {
-            let lines = Lines::zeroed(CHUNK_ROWS * self.lines_per_row + CHUNK_ROWS / 8);
-            self.bytes_allocated
-                .fetch_add(lines.len() * LINE_BYTES, Relaxed);
-            lines
-        });
         let first = row * self.lines_per_row;
         for (place, line) in lines[first..first + self.lines_per_row].iter().enumerate() {
             line.store(codes.get(place * LINE_BYTES..).unwrap_or_default());
@@ -185,11 +179,39 @@ impl CodeRows {
         self.scale_word(lines, row).store(word, Relaxed);
     }
 
+    #[cold]
+    fn add_chunk(&self, slot: Slot) -> (&Lines, usize) {
+        let (chunk, row) = locate(slot);
+        let Some(place) = self.chunks.get(chunk) else {
+            panic!("slot {slot} is beyond the largest collection");
+        };
+        let added = Lines::zeroed(CHUNK_ROWS * self.lines_per_row + CHUNK_ROWS / 8);
+        let added = Box::into_raw(Box::new(added));
+        let lines = match place.compare_exchange(std::ptr::null_mut(), added, AcqRel, Acquire) {
+            Ok(_) => added,
+            Err(present) => {
+                // SAFETY: another thread was first, so `added` was never shared.
+                drop(unsafe { Box::from_raw(added) });
+                present
+            }
+        };
+        self.chunks_end.fetch_max(chunk + 1, Relaxed);
+        // SAFETY: a chunk that is in the table stays there as long as `self`.
+        (unsafe { &*lines }, row)
+    }
+
     /// Copies the first codes of a row; what `codes` has beyond [`CodeRows::row_bytes`] is zeroed.
     pub fn read(&self, slot: Slot, codes: &mut [i8]) {
-        codes.fill(0);
-        for (codes, line) in codes.chunks_mut(LINE_BYTES).zip(self.row(slot)) {
-            codes.copy_from_slice(&line.load()[..codes.len()]);
+        let lines = self.row(slot);
+        let (whole, rest) = codes.as_chunks_mut::<LINE_BYTES>();
+        for (codes, line) in whole.iter_mut().zip(lines) {
+            *codes = line.load();
+        }
+        let copied = whole.len().min(lines.len());
+        whole[copied..].as_flattened_mut().fill(0);
+        match lines.get(copied) {
+            Some(line) => rest.copy_from_slice(&line.load()[..rest.len()]),
+            None => rest.fill(0),
         }
     }
 
@@ -237,11 +259,22 @@ impl CodeRows {
         }
     }
 
+    /// The codes of a row, where they are.
+    #[inline]
+    pub(super) fn codes(&self, slot: Slot) -> &[i8] {
+        let row = self.row(slot);
+        // SAFETY: a line is 64 bytes, any of which is a valid code. No writer is at work on the
+        // row (the protocol of this module).
+        unsafe { std::slice::from_raw_parts(row.as_ptr().cast(), size_of_val(row)) }
+    }
+
     /// The chunk that holds a slot and the row's place in it.
     #[inline]
     fn chunk(&self, slot: Slot) -> Option<(&Lines, usize)> {
-        let (group, chunk, row) = locate(slot);
-        Some((self.groups.get(group)?.get()?.0[chunk].get()?, row))
+        let (chunk, row) = locate(slot);
+        let lines = self.chunks.get(chunk)?.load(Acquire);
+        // SAFETY: null, or a chunk that stays in the table as long as `self`.
+        Some((unsafe { lines.as_ref() }?, row))
     }
 
     #[inline]
@@ -250,15 +283,23 @@ impl CodeRows {
     }
 }
 
-/// Group, chunk in the group, row in the chunk.
+impl Drop for CodeRows {
+    fn drop(&mut self) {
+        for chunk in &mut self.chunks[..*self.chunks_end.get_mut()] {
+            let lines = std::mem::replace(chunk.get_mut(), std::ptr::null_mut());
+            if !lines.is_null() {
+                // SAFETY: made by `add_chunk` from a box, and taken out of the table just now.
+                drop(unsafe { Box::from_raw(lines) });
+            }
+        }
+    }
+}
+
+/// The chunk of a slot and the row in it.
 #[inline]
-fn locate(slot: Slot) -> (usize, usize, usize) {
+fn locate(slot: Slot) -> (usize, usize) {
     let slot = slot as usize;
-    (
-        slot / (CHUNK_ROWS * GROUP_CHUNKS),
-        slot / CHUNK_ROWS % GROUP_CHUNKS,
-        slot % CHUNK_ROWS,
-    )
+    (slot / CHUNK_ROWS, slot % CHUNK_ROWS)
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub(super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
         .sum()
 }
 
-pub(super) fn dot_rows(query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
+pub(super) fn dot_rows(query: &[i8], rows: &CodeRows, slots: &[Slot], _far: bool, out: &mut [i32]) {
     for (out, &slot) in out.iter_mut().zip(slots) {
         let lines = query.chunks(LINE_BYTES).zip(rows.row(slot));
         *out = lines

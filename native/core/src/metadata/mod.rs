@@ -4,12 +4,15 @@
 //! and `1e300` stay floats with the very same value.
 
 mod pointer;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 use serde_json::Value;
 
 pub(crate) use pointer::Pointer;
+pub(crate) use stored::{Key, Member, members};
+pub use stored::{merged, validate};
 
 use crate::batch::Metadata;
 use crate::error::{Error, ErrorCode, Result};
@@ -25,18 +28,17 @@ use crate::limits::{INTEGER_MAGNITUDE_MAX, METADATA_BYTES_MAX, METADATA_DEPTH_MA
 pub fn check(metadata: &Metadata) -> Result<Vec<u8>> {
     let pointer = Pointer::root("metadata");
     check_object(metadata, 1, &pointer)?;
-    let bytes = serde_json::to_vec(metadata)
-        .map_err(|error| Error::internal(format!("metadata has no JSON text: {error}")))?;
-    if bytes.len() > METADATA_BYTES_MAX {
-        return Err(limit(&pointer, METADATA_BYTES_MAX, bytes.len(), "bytes"));
-    }
+    let bytes = serde_json::to_vec(metadata).map_err(text_error)?;
+    check_length(&bytes)?;
     Ok(bytes)
 }
 
-/// Reads metadata back from its stored text; `CORRUPTED` where it is not a JSON object.
-pub fn parse(bytes: &[u8]) -> Result<Metadata> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Error::new(ErrorCode::Corrupted, format!("stored metadata: {error}")))
+fn check_length(bytes: &[u8]) -> Result<()> {
+    if bytes.len() > METADATA_BYTES_MAX {
+        let pointer = Pointer::root("metadata");
+        return Err(limit(&pointer, METADATA_BYTES_MAX, bytes.len(), "bytes"));
+    }
+    Ok(())
 }
 
 /// Changes `target` as a JSON merge patch says (RFC 7396, section 2), at every level: `null`
@@ -115,6 +117,15 @@ fn check_level(level: usize, pointer: &Pointer) -> Result<()> {
         return Err(limit(pointer, METADATA_DEPTH_MAX, level, "levels"));
     }
     Ok(())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
+fn text_error(error: serde_json::Error) -> Error {
+    Error::internal(format!("metadata has no JSON text: {error}"))
+}
+
+fn corrupted(reason: impl std::fmt::Display) -> Error {
+    Error::new(ErrorCode::Corrupted, format!("stored metadata: {reason}"))
 }
 
 fn limit(pointer: &Pointer, limit: usize, actual: usize, unit: &'static str) -> Error {

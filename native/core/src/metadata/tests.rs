@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{check, merge, parse};
+use super::{check, members, merge, merged, validate};
 use crate::batch::Metadata;
 use crate::error::ErrorCode;
 use crate::limits::{INTEGER_MAGNITUDE_MAX, METADATA_BYTES_MAX, METADATA_DEPTH_MAX};
@@ -95,9 +95,26 @@ fn the_text_is_limited_in_bytes() {
 }
 
 #[test]
+fn what_a_merge_makes_is_limited_in_bytes() {
+    let shell = r#"{"a":"","b":""}"#.len();
+    let fill = |length: usize| "x".repeat(length / 2);
+    let stored = check(&object(json!({"a": fill(METADATA_BYTES_MAX)}))).unwrap();
+    let fits = object(json!({"b": fill(METADATA_BYTES_MAX - 2 * shell)}));
+    let bytes = merged(&stored, &fits).unwrap().unwrap();
+    assert!(bytes.len() <= METADATA_BYTES_MAX && bytes.len() > METADATA_BYTES_MAX - shell);
+    let error = merged(&stored, &object(json!({"b": fill(METADATA_BYTES_MAX)}))).unwrap_err();
+    assert_eq!(error.code, ErrorCode::InvalidMetadata);
+    assert_eq!(error.details["limit"], METADATA_BYTES_MAX);
+    assert_eq!(error.details["unit"], "bytes");
+}
+
+#[test]
 fn stored_bytes_that_are_no_object_are_corrupted() {
     for bytes in [&b""[..], b"[]", b"{", b"{}{}", b"null", b"\xff"] {
-        assert_eq!(parse(bytes).unwrap_err().code, ErrorCode::Corrupted);
+        assert_eq!(validate(bytes).unwrap_err().code, ErrorCode::Corrupted);
+        assert_eq!(members(bytes).unwrap_err().code, ErrorCode::Corrupted);
+        let patched = merged(bytes, &Metadata::new());
+        assert_eq!(patched.unwrap_err().code, ErrorCode::Corrupted);
     }
 }
 
@@ -178,7 +195,9 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 fn any_metadata() -> impl Strategy<Value = Metadata> {
-    prop::collection::btree_map("[a-c]", any_value(), 0..4).prop_map(|m| m.into_iter().collect())
+    // Keys whose order and escapes differ between what they are and how they are written.
+    prop::collection::btree_map("[a-c\"\\\\é\n]{0,2}", any_value(), 0..4)
+        .prop_map(|map| map.into_iter().collect())
 }
 
 /// RFC 7396, section 2, in the words of its pseudocode.
@@ -207,9 +226,26 @@ proptest! {
     #[test]
     fn what_is_stored_is_what_came(metadata in any_metadata()) {
         let bytes = check(&metadata).unwrap();
-        let read = parse(&bytes).unwrap();
+        prop_assert!(validate(&bytes).is_ok());
+        let read: Metadata = serde_json::from_slice(&bytes).unwrap();
         prop_assert_eq!(&read, &metadata);
-        prop_assert_eq!(check(&read).unwrap(), bytes);
+        prop_assert_eq!(check(&read).unwrap(), &bytes[..]);
+        let read: Metadata = members(&bytes)
+            .unwrap()
+            .into_iter()
+            .map(|(key, value)| (key.into_owned(), serde_json::from_str(value).unwrap()))
+            .collect();
+        prop_assert_eq!(read, metadata);
+    }
+
+    #[test]
+    fn merging_into_what_is_stored_is_merging(target in any_metadata(), patch in any_metadata()) {
+        let stored = check(&target).unwrap();
+        let mut expected = target;
+        merge(&mut expected, &patch);
+        let expected = check(&expected).unwrap();
+        let bytes = merged(&stored, &patch).unwrap();
+        prop_assert_eq!(bytes, (expected != stored).then_some(expected));
     }
 
     #[test]

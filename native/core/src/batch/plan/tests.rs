@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::batch::{CollectionShape, Operation, OperationKind, Status, VectorRange};
+use crate::batch::{CollectionShape, Metadata, Operation, OperationKind, Status, VectorRange};
 use crate::index::Metric;
 use model::{ModelRecord, World};
 

@@ -134,6 +134,19 @@ fn step() -> impl Strategy<Value = Step> {
 
 type Model = BTreeMap<Slot, Metadata>;
 
+/// Metadata as it is stored.
+fn stored(metadata: &Metadata) -> Vec<u8> {
+    serde_json::to_vec(metadata).unwrap()
+}
+
+fn insert(index: &mut FilterIndex, slot: Slot, metadata: &Metadata) {
+    change(index, |changes| changes.insert(slot, &stored(metadata)));
+}
+
+fn remove(index: &mut FilterIndex, slot: Slot, metadata: &Metadata) {
+    change(index, |changes| changes.remove(slot, &stored(metadata)));
+}
+
 /// Makes one batch of changes.
 fn change(index: &mut FilterIndex, gather: impl FnOnce(&mut FilterChanges)) {
     let mut changes = FilterChanges::default();
@@ -146,7 +159,7 @@ fn fresh(model: &Model) -> FilterIndex {
     change(&mut index, |changes| {
         model
             .iter()
-            .for_each(|(slot, metadata)| changes.insert(*slot, metadata));
+            .for_each(|(slot, metadata)| changes.insert(*slot, &stored(metadata)));
     });
     index
 }
@@ -166,14 +179,14 @@ fn run(steps: Vec<Step>) -> Vec<(FilterIndex, Model)> {
         match step {
             Step::Put(slot, metadata) => {
                 match model.get(&slot) {
-                    Some(old) => changes.replace(slot, old, &metadata),
-                    None => changes.insert(slot, &metadata),
+                    Some(old) => changes.replace(slot, &stored(old), &stored(&metadata)),
+                    None => changes.insert(slot, &stored(&metadata)),
                 }
                 model.insert(slot, metadata);
             }
             Step::Remove(slot) => {
                 if let Some(old) = model.remove(&slot) {
-                    changes.remove(slot, &old);
+                    changes.remove(slot, &stored(&old));
                 }
             }
             Step::Snapshot => {
@@ -266,11 +279,11 @@ fn many_values_come_and_go() {
     let mut index = fresh(&model);
     let before = (index.clone(), model.clone());
     for slot in (0..20_000).filter(|slot| slot % 5 != 0) {
-        index.remove(slot, &model.remove(&slot).unwrap());
+        remove(&mut index, slot, &model.remove(&slot).unwrap());
     }
     let middle = (index.clone(), model.clone());
     for slot in 20_000..24_000 {
-        index.insert(slot, &metadata(slot));
+        insert(&mut index, slot, &metadata(slot));
         model.insert(slot, metadata(slot));
     }
     for (index, model) in [before, middle, (index, model)] {
@@ -298,9 +311,9 @@ fn memory_goes_back_with_the_records() {
     let metadata = |slot: Slot| Metadata::from_iter([(format!("k{}", slot % 9), json!(slot))]);
     let mut index = FilterIndex::default();
     assert_eq!(index.memory_bytes(), 0);
-    (0..5000).for_each(|slot| index.insert(slot, &metadata(slot)));
+    (0..5000).for_each(|slot| insert(&mut index, slot, &metadata(slot)));
     assert!(index.memory_bytes() > 5000 * 16);
-    (0..5000).for_each(|slot| index.remove(slot, &metadata(slot)));
+    (0..5000).for_each(|slot| remove(&mut index, slot, &metadata(slot)));
     assert!(index.memory_bytes() < 100);
 }
 
@@ -312,14 +325,14 @@ fn paths_that_no_filter_can_name_are_left_out() {
     let deep = "k".repeat(FILTER_PATH_BYTES_MAX - 2);
     let metadata = Metadata::from_iter([(deep.clone(), Value::Object(inner))]);
     let mut index = FilterIndex::default();
-    index.insert(0, &metadata);
+    insert(&mut index, 0, &metadata);
     let alive = RoaringBitmap::from_iter([0]);
     for (field, found) in [(format!("{deep}.7"), 1), (deep, 1)] {
         let filter = Filter::parse(&json!({ field: {"$exists": true} })).unwrap();
         assert_eq!(index.evaluate(&filter, &alive).len(), found);
     }
     assert!(index.memory_bytes() < 50 * FILTER_PATH_BYTES_MAX);
-    index.remove(0, &metadata);
+    remove(&mut index, 0, &metadata);
     assert!(index.memory_bytes() < 100);
 }
 
@@ -333,13 +346,13 @@ fn a_value_of_any_count_of_slots_is_found_and_forgotten() {
     let mut alive = RoaringBitmap::new();
     let mut history = Vec::new();
     for slot in slots.drain(..) {
-        index.insert(slot, &metadata);
+        insert(&mut index, slot, &metadata);
         alive.insert(slot);
         history.push((index.clone(), alive.clone()));
     }
     let all = alive.clone();
     for slot in all.iter().step_by(2).chain(all.iter().skip(1).step_by(2)) {
-        index.remove(slot, &metadata);
+        remove(&mut index, slot, &metadata);
         alive.remove(slot);
         history.push((index.clone(), alive.clone()));
     }

@@ -62,10 +62,33 @@ fn slots_that_are_not_there_or_come_twice_are_passed_over() {
     check(&built.builder);
 }
 
+#[test]
+fn folds_between_the_parts_of_a_repair_link_to_no_dead_row() {
+    let vectors: Vec<Vec<f32>> = (0..3000).map(|seed| clustered(seed, 64)).collect();
+    let mut built = build(Metric::Cosine, vectors, &[1000]);
+    let dead: Vec<Slot> = (0..3000).filter(|slot| slot % 3 == 0).collect();
+    built.builder.begin_repair(&dead);
+    let mut finished = None;
+    for part in 0..4 {
+        assert!(built.builder.is_repairing() && finished.is_none());
+        let first = built.vectors.len();
+        let added = (0..200).map(|row| clustered(5_000 + part * 200 + row, 64));
+        built.vectors.extend(added);
+        built.fold(first..first + 200);
+        finished = built.builder.continue_repair(900);
+    }
+    assert_eq!(finished.map(|counters| counters.removed), Some(1000));
+    assert!(!built.builder.is_repairing());
+    assert_eq!(built.builder.len(), 2800);
+    check(&built.builder);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Fold(usize),
     Repair(u64),
+    /// Begins a repair, folds this many rows, and then ends the repair.
+    FoldInRepair(u64, usize),
 }
 
 proptest! {
@@ -77,6 +100,7 @@ proptest! {
             prop_oneof![
                 3 => prop_oneof![Just(1), Just(10), 100usize..400].prop_map(Step::Fold),
                 2 => (2u64..9).prop_map(Step::Repair),
+                1 => (2u64..9, 1usize..200).prop_map(|(share, count)| Step::FoldInRepair(share, count)),
             ],
             1..14,
         ),
@@ -88,26 +112,33 @@ proptest! {
         let mut free: Vec<Slot> = Vec::new();
         let (mut next, mut seed) = (0, 0);
         for step in steps {
-            match step {
-                Step::Fold(count) => {
-                    let mut rows = Vec::new();
-                    for _ in 0..count {
-                        let slot = free.pop().unwrap_or(next);
-                        next = next.max(slot + 1);
-                        seed += 1;
-                        graph.encode(slot, &clustered(hash(seed) % distinct, 32));
-                        rows.push((slot, hash(seed)));
-                    }
-                    prop_assert_eq!(builder.fold(&rows).rows, count);
-                }
-                Step::Repair(share) => {
-                    let all = (0..next).filter(|&slot| builder.contains(slot));
-                    let dead: Vec<Slot> =
-                        all.filter(|&slot| hash(u64::from(slot) ^ seed).is_multiple_of(share)).collect();
-                    prop_assert_eq!(builder.repair(&dead).removed, dead.len());
-                    free.extend(dead);
-                }
+            let (share, count) = match step {
+                Step::Fold(count) => (None, count),
+                Step::Repair(share) => (Some(share), 0),
+                Step::FoldInRepair(share, count) => (Some(share), count),
+            };
+            let is_chosen = |slot: Slot, share| hash(u64::from(slot) ^ seed).is_multiple_of(share);
+            let all = (0..next).filter(|&slot| builder.contains(slot));
+            let dead: Vec<Slot> =
+                all.filter(|&slot| share.is_some_and(|share| is_chosen(slot, share))).collect();
+            if share.is_some() {
+                builder.begin_repair(&dead);
+                builder.continue_repair(next as usize / 2);
             }
+            let mut rows = Vec::new();
+            for _ in 0..count {
+                let slot = free.pop().unwrap_or(next);
+                next = next.max(slot + 1);
+                seed += 1;
+                graph.encode(slot, &clustered(hash(seed) % distinct, 32));
+                rows.push((slot, hash(seed)));
+            }
+            prop_assert_eq!(builder.fold(&rows).rows, count);
+            if builder.is_repairing() {
+                let repaired = builder.continue_repair(usize::MAX);
+                prop_assert_eq!(repaired.map(|counters| counters.removed), Some(dead.len()));
+            }
+            free.extend(dead);
             check(&builder);
         }
     }

@@ -4,9 +4,10 @@
 //! the row: q * r = |q| * (r with the sign of q). Codes are within -127..=127, so a pair of
 //! products is at most 2 * 127 * 127 = 32258 and never saturates its 16 bits.
 //!
-//! Popcount: a byte shuffle looks up both nibbles; counts stay in bytes for up to 31 words
+//! Differing bits: a byte shuffle looks up both nibbles; counts stay in bytes for up to 31 words
 //! (31 * 8 = 248) and are widened once. Source: W. Mula, N. Kurz, D. Lemire, Faster population
-//! counts using AVX2 instructions, The Computer Journal 61(1), 2018.
+//! counts using AVX2 instructions, The Computer Journal 61(1), 2018. The members' nibbles are
+//! taken apart once for all queries, the queries' once for all members.
 
 use std::arch::x86_64::*;
 
@@ -99,9 +100,15 @@ pub(in super::super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
 }
 
 #[target_feature(enable = "avx2")]
-pub(in super::super) fn dot_rows(query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
+pub(in super::super) fn dot_rows(
+    query: &[i8],
+    rows: &CodeRows,
+    slots: &[Slot],
+    far: bool,
+    out: &mut [i32],
+) {
     let query = query.as_chunks::<LINE_BYTES>().0;
-    for_each_four_rows(rows, slots, out, |rows| dot_four(query, rows));
+    for_each_four_rows(rows, slots, far, out, |rows| dot_four(query, rows));
 }
 
 /// The dot products of a query with four rows, at most as many lines as the query has.
@@ -216,12 +223,13 @@ fn score_panels<const QUERIES: usize>(
 ) -> [ScoreSum; QUERIES] {
     let one = _mm256_set1_ps(1.0);
     let step = _mm256_set1_ps(scalar::hamming_step(panels.words_per_member()));
+    let nibbles = query_nibbles(panels.words_per_member(), &queries);
     let mut sums = [[_mm256_setzero_ps(); 2]; QUERIES];
     let mut square_sums = [[_mm256_setzero_ps(); 2]; QUERIES];
     for (panel, (words, factors, norms)) in panels.panels().enumerate() {
         for half in 0..2 {
             let first = panel * PANEL_MEMBERS + half * 8;
-            let counts = hamming_distances(words, half, &queries);
+            let counts = hamming_distances(words, half, &nibbles);
             let factor = load_half_floats(factors, half);
             let norm = load_half_floats(norms, half);
             let member = member_lanes(panels.len().saturating_sub(first));
@@ -244,32 +252,53 @@ fn score_panels<const QUERIES: usize>(
     })
 }
 
+/// One word of a query in eight lanes: the lower nibbles of its bytes, and the upper ones.
+type Nibbles = [__m256i; 2];
+
+/// The words of all queries, taken apart.
+#[target_feature(enable = "avx2")]
+fn query_nibbles<const QUERIES: usize>(
+    words: usize,
+    queries: &[PanelQuery<'_>; QUERIES],
+) -> Vec<[Nibbles; QUERIES]> {
+    let nibble = _mm256_set1_epi8(0x0f);
+    let of = |word: u32| {
+        let lanes = _mm256_set1_epi32(word.cast_signed());
+        [
+            _mm256_and_si256(lanes, nibble),
+            _mm256_and_si256(_mm256_srli_epi16::<4>(lanes), nibble),
+        ]
+    };
+    (0..words)
+        .map(|place| std::array::from_fn(|query| of(queries[query].words[place])))
+        .collect()
+}
+
 /// Differing signs of eight members of a panel from each query.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn hamming_distances<const QUERIES: usize>(
     lines: &[PanelLine],
     half: usize,
-    queries: &[PanelQuery<'_>; QUERIES],
+    queries: &[[Nibbles; QUERIES]],
 ) -> [__m256i; QUERIES] {
     let nibble = _mm256_set1_epi8(0x0f);
     let bits = _mm256_broadcastsi128_si256(_mm_setr_epi8(
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
     ));
     let mut counts = [_mm256_setzero_si256(); QUERIES];
-    for (block, lines) in lines.chunks(WORDS_PER_BYTE_COUNT).enumerate() {
-        let first = block * WORDS_PER_BYTE_COUNT;
-        let words = queries.map(|query| &query.words[first..first + lines.len()]);
+    let blocks = lines
+        .chunks(WORDS_PER_BYTE_COUNT)
+        .zip(queries.chunks(WORDS_PER_BYTE_COUNT));
+    for (lines, queries) in blocks {
         let mut bytes = [_mm256_setzero_si256(); QUERIES];
-        for (place, line) in lines.iter().enumerate() {
+        for (line, queries) in lines.iter().zip(queries) {
             let members = load_half(line, half);
-            for (bytes, words) in bytes.iter_mut().zip(words) {
-                let word = _mm256_set1_epi32(words[place].cast_signed());
-                let differing = _mm256_xor_si256(members, word);
-                let low = _mm256_and_si256(differing, nibble);
-                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(differing), nibble);
-                let low = _mm256_shuffle_epi8(bits, low);
-                let high = _mm256_shuffle_epi8(bits, high);
+            let low = _mm256_and_si256(members, nibble);
+            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(members), nibble);
+            for (bytes, query) in bytes.iter_mut().zip(queries) {
+                let low = _mm256_shuffle_epi8(bits, _mm256_xor_si256(low, query[0]));
+                let high = _mm256_shuffle_epi8(bits, _mm256_xor_si256(high, query[1]));
                 *bytes = _mm256_add_epi8(*bytes, _mm256_add_epi8(low, high));
             }
         }

@@ -62,7 +62,13 @@ pub(in super::super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(in super::super) fn dot_rows(query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
+pub(in super::super) fn dot_rows(
+    query: &[i8],
+    rows: &CodeRows,
+    slots: &[Slot],
+    far: bool,
+    out: &mut [i32],
+) {
     let query = query.as_chunks::<LINE_BYTES>().0;
     let to_unsigned = _mm512_set1_epi8(TO_UNSIGNED);
     let mut excess = _mm512_setzero_si512();
@@ -70,7 +76,7 @@ pub(in super::super) fn dot_rows(query: &[i8], rows: &CodeRows, slots: &[Slot], 
         excess = _mm512_dpbusd_epi32(excess, to_unsigned, load_codes(codes));
     }
     let excess = _mm512_reduce_add_epi32(excess);
-    for_each_four_rows(rows, slots, out, |rows| dot_four(query, excess, rows));
+    for_each_four_rows(rows, slots, far, out, |rows| dot_four(query, excess, rows));
 }
 
 /// The dot products of a query with four rows, at most as many lines as the query has;

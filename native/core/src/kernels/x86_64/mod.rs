@@ -13,25 +13,25 @@ const ROWS_AT_ONCE: usize = 4;
 /// Groups of rows that are on their way from memory while one is scored.
 const GROUPS_AHEAD: usize = 2;
 
-/// Takes the rows of `slots` four at a time through `dot_four`, asking for later rows ahead.
+/// Takes the rows of `slots` four at a time through `dot_four`, asking for later rows ahead
+/// where they may be `far`.
 #[inline(always)]
 fn for_each_four_rows(
     rows: &CodeRows,
     slots: &[Slot],
+    far: bool,
     out: &mut [i32],
     dot_four: impl Fn([&[Line]; ROWS_AT_ONCE]) -> [i32; ROWS_AT_ONCE],
 ) {
     let ahead = ROWS_AT_ONCE * GROUPS_AHEAD;
-    for &slot in slots.iter().take(ahead) {
+    let asked = if far { slots } else { &[] };
+    for &slot in asked.iter().take(ahead) {
         rows.prefetch(slot);
     }
     let groups = slots.chunks(ROWS_AT_ONCE).zip(out.chunks_mut(ROWS_AT_ONCE));
     for (group, (slots_of_group, out)) in groups.enumerate() {
-        for &slot in slots
-            .iter()
-            .skip(group * ROWS_AT_ONCE + ahead)
-            .take(ROWS_AT_ONCE)
-        {
+        let next = group * ROWS_AT_ONCE + ahead;
+        for &slot in asked.iter().skip(next).take(ROWS_AT_ONCE) {
             rows.prefetch(slot);
         }
         // A short last group repeats its last row.

@@ -40,7 +40,7 @@ impl State for World {
         })
     }
 
-    fn metadata(&self, slot: Slot) -> Result<Metadata> {
+    fn metadata(&self, slot: Slot) -> Result<Vec<u8>> {
         let record = self
             .records
             .values()
@@ -52,7 +52,7 @@ impl State for World {
                 "row 1 does not match its checksum",
             ));
         }
-        Ok(record.metadata.clone())
+        metadata::check(&record.metadata)
     }
 }
 

@@ -18,9 +18,9 @@ fn apply(world: &World, plan: &Plan, request: &WriteRequest, checked: &Checked) 
             Row::Store { previous, .. } => previous,
             Row::Attributes { previous, .. } | Row::Delete { previous, .. } => Some(previous),
         };
-        let expected = base.map(|base| (base.slot, &base.metadata));
+        let expected = base.map(|base| (base.slot, base.metadata.clone()));
         assert_eq!(
-            previous.map(|p| (p.slot, &p.metadata)),
+            previous.map(|p| (p.slot, parsed(&p.metadata))),
             expected,
             "previous of {id}"
         );
@@ -37,7 +37,7 @@ fn apply(world: &World, plan: &Plan, request: &WriteRequest, checked: &Checked) 
                     version: SEQUENCE,
                     vector: vector.to_vec(),
                     text: text.map(str::to_owned),
-                    metadata: both_forms(metadata),
+                    metadata: parsed(metadata),
                     is_unreadable: false,
                 };
                 after.records.insert(id.to_owned(), record);
@@ -45,7 +45,7 @@ fn apply(world: &World, plan: &Plan, request: &WriteRequest, checked: &Checked) 
             Row::Attributes { metadata, .. } => {
                 let record = after.records.get_mut(id).unwrap();
                 record.version = SEQUENCE;
-                record.metadata = both_forms(metadata);
+                record.metadata = parsed(metadata);
             }
             Row::Delete { .. } => {
                 after.records.remove(id);
@@ -55,9 +55,9 @@ fn apply(world: &World, plan: &Plan, request: &WriteRequest, checked: &Checked) 
     after
 }
 
-fn both_forms(metadata: MetadataRef<'_>) -> Metadata {
-    let map = metadata.map.cloned().unwrap_or_default();
-    assert_eq!(metadata.bytes, serde_json::to_vec(&map).unwrap());
+fn parsed(metadata: &[u8]) -> Metadata {
+    let map = serde_json::from_slice(metadata).unwrap();
+    assert_eq!(metadata, serde_json::to_vec(&map).unwrap());
     map
 }
 
