@@ -59,7 +59,7 @@ export async function encodedReply(
   reply: Uint8Array,
   accepted: string | undefined,
 ): Promise<{ bytes: Uint8Array; headers: Record<string, string> }> {
-  const vary = { vary: 'accept-encoding' };
+  const vary = { vary: 'accept-encoding, origin' };
   if (
     reply.length < COMPRESSED_BYTES_MIN ||
     !/\bgzip\b(?!\s*;\s*q=0(\.0*)?\b)/.test(accepted ?? '')
