@@ -17,6 +17,8 @@ import { PROTO_PATH } from '../src/server/grpc/service.js';
 import { serve } from '../src/server/index.js';
 
 const BATCH = 1000;
+/** Batches under way at the same time where a rate is measured; latencies are of one at a time. */
+const IN_FLIGHT = 4;
 const SINGLE_CALLS = 200;
 const QUERIES = 100;
 
@@ -48,19 +50,24 @@ interface Timed {
   readonly p95: number;
 }
 
-/** Runs batches one after another; rates are of `size` things each. */
+/** Runs batches, some at a time; rates are of `size` things each. */
 async function timed(
   batches: number,
   size: number,
+  inFlight: number,
   run: (index: number) => Promise<void>,
 ): Promise<Timed> {
   const times: number[] = [];
+  let next = 0;
+  const runner = async () => {
+    while (next < batches) {
+      const start = performance.now();
+      await run(next++);
+      times.push(performance.now() - start);
+    }
+  };
   const began = performance.now();
-  for (let index = 0; index < batches; index++) {
-    const start = performance.now();
-    await run(index);
-    times.push(performance.now() - start);
-  }
+  await Promise.all(Array.from({ length: inFlight }, runner));
   const seconds = (performance.now() - began) / 1000;
   times.sort((one, other) => one - other);
   const p95 = times[Math.min(times.length - 1, Math.floor(times.length * 0.95))] ?? 0;
@@ -69,18 +76,30 @@ async function timed(
 
 function report(name: string, { perSecond, p95 }: Timed, unit: string): void {
   const rate = Math.round(perSecond).toLocaleString('en');
-  print(name, `${rate.padStart(9)} ${unit}/s   p95 of a batch ${p95.toFixed(1)} ms`);
+  print(name, `${rate.padStart(9)} ${unit}/s   p95 of a call ${p95.toFixed(1)} ms`);
+}
+
+/** The rate of a kind of insert with several batches under way, and with one. */
+async function timedInserts(
+  name: string,
+  batches: number,
+  run: (index: number) => Promise<void>,
+): Promise<void> {
+  const overlapping = await timed(batches, BATCH, IN_FLIGHT, run);
+  report(`${name}, ${IN_FLIGHT} in flight`, overlapping, 'vectors');
+  const few = Math.ceil(batches / 2);
+  const alone = await timed(few, BATCH, 1, (index) => run(batches + index));
+  report(`${name}, one after another`, alone, 'vectors');
 }
 
 /** REST with the client: typed rows in, one block of float32 on the wire. */
 async function benchRest(collection: Collection, batches: number): Promise<void> {
   const data = randomRows(BATCH, collection.dimension);
-  const inserted = await timed(batches, BATCH, async (index) => {
+  await timedInserts('REST, float32 bodies: insert', batches, async (index) => {
     await collection.insert({ ids: idsFrom(index * BATCH), data });
   });
-  report('REST, float32 bodies: insert', inserted, 'vectors');
   const queries = randomRows(QUERIES, collection.dimension);
-  const searched = await timed(20, QUERIES, async () => {
+  const searched = await timed(20, QUERIES, 1, async () => {
     const { failedQueries } = await collection.search({ queryVectors: queries });
     if (failedQueries > 0) throw new Error(`${failedQueries} queries failed`);
   });
@@ -92,7 +111,7 @@ async function benchJson(url: string, name: string, dimension: number, batches: 
   const data = Array.from({ length: BATCH }, (_, n) =>
     Array.from(rows.subarray(n * dimension, (n + 1) * dimension)),
   );
-  const inserted = await timed(batches, BATCH, async (index) => {
+  await timedInserts('REST, JSON bodies: insert', batches, async (index) => {
     const ids = idsFrom(index * BATCH);
     const body = JSON.stringify({ vectors: data.map((row, n) => ({ id: ids[n], data: row })) });
     const response = await fetch(`${url}/api/v1/collections/${name}/vectors/batch`, {
@@ -103,7 +122,6 @@ async function benchJson(url: string, name: string, dimension: number, batches: 
     const reply = (await response.json()) as { inserted_count: number };
     if (reply.inserted_count !== BATCH) throw new Error(JSON.stringify(reply).slice(0, 500));
   });
-  report('REST, JSON bodies: insert', inserted, 'vectors');
 }
 
 /** A request in protobuf, made without a library so that the client does not set the pace. */
@@ -137,7 +155,7 @@ async function benchGrpc(address: string, name: string, dimension: number, batch
   const client = new Client(address, insecure, { 'grpc-node.flow_control_window': 2 ** 24 });
   const insert = (client.BatchInsertVectors as unknown as Unary).bind(client);
   const rows = randomRows(BATCH, dimension);
-  const inserted = await timed(batches, BATCH, async (index) => {
+  await timedInserts('gRPC: insert', batches, async (index) => {
     const request = insertMessage(name, idsFrom(index * BATCH), rows);
     const reply = await new Promise<Buffer>((resolve, reject) => {
       insert(request, (error, bytes) => (error ? reject(error) : resolve(bytes)));
@@ -146,7 +164,6 @@ async function benchGrpc(address: string, name: string, dimension: number, batch
     const [tag = 0, low = 0, high = 0] = reply;
     if (tag !== 8 || (low & 127) + high * 128 !== BATCH) throw new Error('not all were inserted');
   });
-  report('gRPC: insert', inserted, 'vectors');
   client.close();
 }
 
@@ -154,11 +171,11 @@ async function benchGrpc(address: string, name: string, dimension: number, batch
 async function benchSingle(collection: Collection): Promise<void> {
   const data = randomRows(BATCH, collection.dimension);
   const { dimension } = collection;
-  const singles = await timed(SINGLE_CALLS, 1, async (index) => {
+  const singles = await timed(SINGLE_CALLS, 1, 1, async (index) => {
     const row = data.subarray(index * dimension, (index + 1) * dimension);
     await collection.insert([{ id: `single ${index}`, data: row }]);
   });
-  const batch = await timed(10, BATCH, async (index) => {
+  const batch = await timed(10, BATCH, 1, async (index) => {
     await collection.insert({ ids: idsFrom(1_000_000 + index * BATCH), data });
   });
   report('REST: single calls, one after another', singles, 'vectors');
