@@ -127,3 +127,59 @@ test('the lexical embedder is built in', async (t) => {
   const { batchResults } = await collection.search([{ queryText: 'bread' }], { limit: 1 });
   t.is(batchResults[0]?.results[0]?.text, 'bread');
 });
+
+test('an atomic search whose texts cannot be embedded fails as a whole', async (t) => {
+  await using store = await open(':memory:', { batchOperations: { errorRetryAttempts: 0 } });
+  const broken = embedder(() => Promise.reject(new Error('no model')));
+  const collection = await store.createCollection('a', { embedder: broken });
+  await collection.insert([{ id: 'a', data: [1, 1] }]);
+  const queries = [{ queryVector: [1, 1] }, { queryText: 'apple' }];
+  const each = await collection.search(queries);
+  t.deepEqual(
+    each.batchResults.map(({ status }) => status),
+    ['success', 'failed'],
+  );
+  const all = await collection.search(queries, { atomic: true, onError: 'collect' });
+  t.deepEqual(
+    all.errors.map(({ errorCode }) => errorCode),
+    ['BATCH_ABORTED', 'EMBEDDING_FAILED'],
+  );
+});
+
+test('a preview asks no embedder', async (t) => {
+  await using store = await open(':memory:');
+  let calls = 0;
+  const counting = embedder(async (given) => {
+    calls += 1;
+    return given.map(() => [1, 1]);
+  });
+  const collection = await store.createCollection('a', { embedder: counting });
+  const rows = [...texts, { id: 'a', text: 'again' }];
+  const preview = await collection.insert(rows, { validateOnly: true, atomic: false });
+  t.like(preview, { status: 'partial', insertedCount: 2, failedCount: 1 });
+  t.is(calls, 0);
+  t.is(await collection.count(), 0);
+});
+
+test('many rejected embeddings are tried as often as the store says', async (t) => {
+  await using store = await open(':memory:', {
+    batchOperations: { errorRetryAttempts: 2, errorRetryDelayMs: 0 },
+  });
+  let calls = 0;
+  const flaky = embedder(async (given) => {
+    calls += 1;
+    if (calls < 3) throw new Error('busy');
+    return given.map(() => [1, 1]);
+  });
+  const collection = await store.createCollection('a', { embedder: flaky });
+  t.is((await collection.insert(texts)).insertedCount, 2);
+  t.is(calls, 3);
+  const never = embedder(() => {
+    calls += 1;
+    return Promise.reject(Object.assign(new Error('wrong key'), { retriable: false }));
+  });
+  const other = await store.createCollection('b', { embedder: never });
+  const error = await t.throwsAsync(other.insert(texts), { instanceOf: VolleyError });
+  t.is(error?.details.attempts, 1);
+  t.is(calls, 4);
+});

@@ -47,7 +47,7 @@ test('server and client are imported by their names', (t) => {
     import { serve } from 'volleydb/server';
     const store = await open(':memory:');
     const server = await serve(store, { rest: 0, grpc: 0, mcp: true });
-    console.log((await connect(server.rest).listCollections()).length);
+    console.log((await (await connect(server.rest)).listCollections()).length);
     await server.close();
     await store.close();`;
   t.deepEqual(run('module', program), { status: 0, stdout: '0', stderr: '' });

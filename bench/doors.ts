@@ -188,7 +188,7 @@ async function main(vectors: number, dimension: number): Promise<void> {
   const [{ rest, grpc }] = (await once(child, 'message')) as [{ rest: string; grpc: string }];
   const batches = Math.ceil(vectors / BATCH);
   print('vectors, dimension, batch', `${batches * BATCH} x ${dimension}, ${BATCH}, durable`);
-  const store = connect(rest);
+  const store = await connect(rest);
   const made = (name: string) => store.createCollection(name, { dimension });
   await benchRest(await made('rest'), batches);
   await made('json');

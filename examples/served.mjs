@@ -23,6 +23,6 @@ await embedded.close();
 
 const behind = await open(':memory:');
 const server = await serve(behind, { rest: 0 });
-console.log('behind a server:', await program(connect(server.rest)));
+console.log('behind a server:', await program(await connect(server.rest)));
 await server.close();
 await behind.close();

@@ -10,6 +10,7 @@ import {
 } from './encode.js';
 import { batchError, VolleyError } from './errors.js';
 import type { Filter } from './filter.js';
+import { InterruptibleCall, type InterruptOptions } from './interrupt.js';
 import type { Door } from './native/door.js';
 import * as options from './options.js';
 import type {
@@ -21,6 +22,26 @@ import type {
   VectorRecord,
   WriteResult,
 } from './results.js';
+import type { BatchOperations } from './settings.js';
+import {
+  DELETE_STREAM_OPTIONS,
+  type DeleteStreamOptions,
+  INSERT_STREAM_OPTIONS,
+  type InsertStreamOptions,
+  type Source,
+  streamRules,
+  UPDATE_STREAM_OPTIONS,
+  type UpdateStreamOptions,
+  WRITE_STREAM_OPTIONS,
+  type WriteStreamOptions,
+} from './stream/options.js';
+import type { OperationStream } from './stream/results.js';
+import {
+  type SearchStreamOptions,
+  type StreamQueryResult,
+  searchStream,
+} from './stream/search-stream.js';
+import { type StreamTarget, WriteStream } from './stream/write-stream.js';
 import type {
   CollectionInfo,
   Columns,
@@ -64,24 +85,14 @@ export class Collection<Metadata extends object = JsonObject> {
   /** Numbers per vector. */
   readonly dimension: number;
 
-  readonly #door: Door;
-  readonly #embedder: Embedder | undefined;
-  readonly #closing: AbortSignal;
+  readonly #parts: CollectionParts;
   #closed = false;
 
   /** @internal */
-  constructor(
-    door: Door,
-    name: string,
-    dimension: number,
-    embedder: Embedder | undefined,
-    closing: AbortSignal,
-  ) {
-    this.name = name;
-    this.dimension = dimension;
-    this.#door = door;
-    this.#embedder = embedder;
-    this.#closing = closing;
+  constructor(parts: CollectionParts) {
+    this.name = parts.name;
+    this.dimension = parts.dimension;
+    this.#parts = parts;
   }
 
   /**
@@ -148,6 +159,82 @@ export class Collection<Metadata extends object = JsonObject> {
   }
 
   /**
+   * Adds the records of a source of any length, chunk by chunk; see {@link OperationStream}.
+   *
+   * The source may be an array, a generator, a web or a Node stream, of rows or of columns. It is
+   * read only as fast as chunks are committed and the memory budget allows.
+   *
+   * @throws VolleyError `INVALID_ARGUMENT` for a source that cannot be iterated and for bad
+   *   options. All else is told by the stream.
+   */
+  insertStream<Item extends InsertRow<Metadata> | Columns<Metadata>>(
+    source: Source<Item>,
+    streamOptions: InsertStreamOptions<InsertRow<Metadata>> = {},
+  ): OperationStream<InsertRow<Metadata>> {
+    const known = INSERT_STREAM_OPTIONS;
+    const encode = (input: unknown) => encodeVectors('insertStream', input);
+    return this.#stream('insertStream', 'insert', source, { streamOptions, known, encode });
+  }
+
+  /** Changes the records of a source of any length, as `insertStream` adds them. */
+  updateStream<Item extends UpdateRow<Metadata> | Columns<MetadataPatch<Metadata> & object>>(
+    source: Source<Item>,
+    streamOptions: UpdateStreamOptions<UpdateRow<Metadata>> = {},
+  ): OperationStream<UpdateRow<Metadata>> {
+    const known = UPDATE_STREAM_OPTIONS;
+    const encode = encodeUpdates;
+    return this.#stream('updateStream', 'update', source, { streamOptions, known, encode });
+  }
+
+  /** Removes the records of a source of ids of any length, as `insertStream` adds them. */
+  deleteStream(
+    source: Source<string>,
+    streamOptions: DeleteStreamOptions<string> = {},
+  ): OperationStream<string> {
+    const known = DELETE_STREAM_OPTIONS;
+    const encode = (input: unknown) => encodeIds('deleteStream', input);
+    return this.#stream('deleteStream', 'delete', source, { streamOptions, known, encode });
+  }
+
+  /** Runs the operations of a source of any length in its order, as `insertStream` adds records. */
+  writeStream(
+    source: Source<Operation<Metadata>>,
+    streamOptions: WriteStreamOptions<Operation<Metadata>> = {},
+  ): OperationStream<Operation<Metadata>> {
+    const known = WRITE_STREAM_OPTIONS;
+    const encode = encodeOperations;
+    return this.#stream('writeStream', 'write', source, { streamOptions, known, encode });
+  }
+
+  /**
+   * How many operations of a stream, from its beginning, are committed; 0 for one that is not
+   * known, or not any more.
+   */
+  async streamOffset(streamId: string): Promise<number> {
+    const { reply } = await this.#call('stream.offset', { stream_id: streamId });
+    return reply.offset as number;
+  }
+
+  /**
+   * Answers the queries of a source of any length, a few chunks ahead of its reader. Each chunk
+   * is one search: its queries see one snapshot.
+   *
+   * @throws VolleyError While iterating, what `search` throws; errors of the source as they are.
+   */
+  searchStream(
+    queries: Source<SearchQuery<Metadata>>,
+    streamOptions: SearchStreamOptions<Metadata> = {},
+  ): AsyncIterableIterator<StreamQueryResult<Metadata>> {
+    const { settings } = this.#parts;
+    return searchStream({
+      queries,
+      options: streamOptions,
+      settings,
+      search: (chunk, searchOptions) => this.search(chunk, searchOptions),
+    });
+  }
+
+  /**
    * Finds the records nearest to each query. All queries see one snapshot: never a deleted
    * record, never half a batch.
    *
@@ -165,7 +252,12 @@ export class Collection<Metadata extends object = JsonObject> {
     const taken = options.take('search', searchOptions, options.SEARCH_OPTIONS);
     const onError = options.takeOnError(searchOptions);
     const { header, block, refused } = encodeQueries(queries, this.dimension);
-    const { reply, embeddingFailure } = await this.#call('search', { ...header, ...taken }, block);
+    const { reply, embeddingFailure } = await this.#call(
+      'search',
+      { ...header, ...taken },
+      block,
+      searchOptions,
+    );
     const result = decodeSearch<Metadata>(reply, refused);
     const failed = searchOptions.atomic === true && result.status === 'failed';
     if (failed && onError === 'throw')
@@ -262,6 +354,20 @@ export class Collection<Metadata extends object = JsonObject> {
     await this.close();
   }
 
+  #stream<Item>(
+    call: string,
+    verb: StreamTarget['verb'],
+    source: unknown,
+    how: StreamHow<Item>,
+  ): OperationStream<Item> {
+    if (this.#closed) throw handleClosed(this.name);
+    const { streamOptions, known, encode } = how;
+    const taken = options.take(call, streamOptions, known);
+    const rules = streamRules(streamOptions, this.#parts.settings);
+    const target = { parts: this.#parts, call, verb, taken, encode };
+    return new WriteStream(target, source, rules) as OperationStream<Item>;
+  }
+
   async #write<Result extends WriteResult>(
     verb: string,
     { header, block, refused }: Encoded,
@@ -269,9 +375,15 @@ export class Collection<Metadata extends object = JsonObject> {
     given: WriteOptions,
   ): Promise<Result> {
     const onError = options.takeOnError(given);
-    const { reply, embeddingFailure } = await this.#call(verb, { ...header, ...taken }, block);
+    const { reply, embeddingFailure } = await this.#call(
+      verb,
+      { ...header, ...taken },
+      block,
+      given,
+    );
     const result = decodeWrite<Result>(reply, refused);
-    const failed = given.atomic !== false && result.status === 'failed';
+    const atomic = given.atomic ?? this.#parts.settings.atomicByDefault;
+    const failed = atomic && result.status === 'failed';
     if (failed && onError === 'throw')
       throw batchError(result, result.failedCount, embeddingFailure);
     return result;
@@ -281,11 +393,34 @@ export class Collection<Metadata extends object = JsonObject> {
     verb: string,
     header: options.WireOptions,
     block?: Float32Array,
+    interrupt: InterruptOptions = {},
   ): Promise<EmbeddedReply> {
-    if (this.#closed) {
-      throw new VolleyError('STORE_CLOSED', `collection ${this.name}: the handle was closed`);
-    }
-    const reply = await this.#door.call(verb, { collection: this.name, ...header }, block);
-    return finishWithEmbeddings(this.#door, this.name, this.#embedder, this.#closing, reply);
+    if (this.#closed) throw handleClosed(this.name);
+    const { door, closing } = this.#parts;
+    const call = new InterruptibleCall(door, interrupt, closing, {});
+    const reply = await call.send(verb, { collection: this.name, ...header }, block);
+    return finishWithEmbeddings(this.#parts, call, reply);
   }
+}
+
+/** What one kind of stream says of itself. */
+interface StreamHow<Item> {
+  readonly streamOptions: WriteStreamOptions<Item>;
+  readonly known: options.OptionNames;
+  readonly encode: (input: unknown) => Encoded;
+}
+
+/** @internal What a handle of a collection is made of. */
+export interface CollectionParts {
+  readonly door: Door;
+  readonly name: string;
+  readonly dimension: number;
+  readonly embedder: Embedder | undefined;
+  readonly settings: BatchOperations;
+  /** Aborted when the store closes. */
+  readonly closing: AbortSignal;
+}
+
+function handleClosed(name: string): VolleyError {
+  return new VolleyError('STORE_CLOSED', `collection ${name}: the handle was closed`);
 }

@@ -1,7 +1,10 @@
 import { BlockBuilder, nameOf } from './block.js';
 import { VolleyError } from './errors.js';
-import type { Door, Reply } from './native/door.js';
+import { type InterruptibleCall, unlessAborted } from './interrupt.js';
+import type { Reply } from './native/door.js';
 import type { WireOptions } from './options.js';
+import { RetriedError, withRetries } from './retry.js';
+import { type BatchOperations, retryRule } from './settings.js';
 
 /** What tells one embedder from another. */
 export interface EmbedderIdentity {
@@ -19,9 +22,10 @@ export interface Embedder extends EmbedderIdentity {
   /** Numbers per vector, 1 to 8,192. */
   dimension: number;
   /**
-   * Embeds a batch of texts. A vector must depend on its text alone. A rejection fails the
-   * operations with these texts with `EMBEDDING_FAILED`; where that fails the batch, it is the
-   * error's `cause`. The signal is aborted when the store closes.
+   * Embeds a batch of texts. A vector must depend on its text alone. A rejection is tried again
+   * (see `errorRetryAttempts`) unless its `retriable` is `false`, and then fails the operations
+   * with these texts with `EMBEDDING_FAILED`; where that fails the batch, it is the error's
+   * `cause`. The signal is aborted when the call is cancelled or the store closes.
    */
   embed(texts: string[], options: { signal: AbortSignal }): Promise<Embeddings>;
 }
@@ -50,6 +54,51 @@ export function checkEmbedder(embedder: unknown): asserts embedder is Embedder {
   }
   if (typeof embed !== 'function') {
     throw invalid('embedder.embed must be a function', { field: 'embedder.embed' });
+  }
+}
+
+/** The embedders that a store was opened with, by name. */
+export class EmbedderRegistry {
+  readonly #embedders = new Map<string, Embedder>();
+
+  /** @throws VolleyError `INVALID_ARGUMENT` for what is no embedder, and for a name twice. */
+  constructor(embedders: readonly Embedder[]) {
+    if (!Array.isArray(embedders)) {
+      throw invalid('embedders must be an array', { field: 'embedders' });
+    }
+    for (const embedder of embedders) {
+      checkEmbedder(embedder);
+      const { name } = embedder;
+      if (name === 'lexical' || this.#embedders.has(name)) {
+        throw invalid(`embedders has the name ${name} twice, or it is a built-in one's`, {
+          field: 'embedders',
+          actual: name,
+        });
+      }
+      this.#embedders.set(name, embedder);
+    }
+  }
+
+  /**
+   * The embedder that an option means: itself, or the one of that name.
+   *
+   * @throws VolleyError `INVALID_ARGUMENT` for a name that is not known.
+   */
+  resolve(embedder: string | Embedder | undefined): BuiltInEmbedder | Embedder | undefined {
+    if (typeof embedder !== 'string' || embedder === 'lexical') return embedder as BuiltInEmbedder;
+    const found = this.#embedders.get(embedder);
+    if (found !== undefined) return found;
+    const known = ['lexical', ...this.#embedders.keys()].join(', ');
+    throw invalid(`embedder is ${JSON.stringify(embedder)}, known are ${known}`, {
+      field: 'embedder',
+      actual: embedder,
+    });
+  }
+
+  /** The embedder of a collection, where it is among these. */
+  find(kept: EmbedderIdentity | null): Embedder | undefined {
+    const found = kept === null ? undefined : this.#embedders.get(kept.name);
+    return found?.version === kept?.version ? found : undefined;
   }
 }
 
@@ -104,28 +153,37 @@ export interface EmbeddedReply {
   embeddingFailure?: unknown;
 }
 
+/** What embedding needs of a collection's handle. */
+export interface EmbeddingParts {
+  readonly name: string;
+  readonly embedder: Embedder | undefined;
+  readonly settings: BatchOperations;
+}
+
 /** Answers the engine's requests for embeddings until the reply to the call itself comes. */
 export async function finishWithEmbeddings(
-  door: Door,
-  collection: string,
-  embedder: Embedder | undefined,
-  signal: AbortSignal,
+  parts: EmbeddingParts,
+  call: InterruptibleCall,
   first: Reply,
 ): Promise<EmbeddedReply> {
   let reply = first;
   while (reply.embed !== undefined) {
     const { token, texts } = reply.embed as EmbedRequest;
-    const resume = { collection, token };
+    const resume = { collection: parts.name, token };
     let block: Float32Array;
     try {
-      block = await embedTexts(requireEmbedder(collection, embedder), texts, signal);
+      block = await embedTexts(parts, texts, call.signal);
     } catch (embeddingFailure) {
+      // The engine must know that the caller has ended the batch before it goes on with it.
+      if (call.isInterrupted) await call.stop();
       // The engine judges what is left of the batch without these texts.
       const failed = reasonOf(embeddingFailure);
-      reply = await door.call('resume', { ...resume, failed });
-      return { reply, embeddingFailure };
+      const { attempts } = embeddingFailure as { attempts?: number };
+      reply = await call.resume({ ...resume, failed, attempts });
+      const cause = embeddingFailure instanceof RetriedError ? embeddingFailure.cause : undefined;
+      return { reply, embeddingFailure: cause ?? embeddingFailure };
     }
-    reply = await door.call('resume', resume, block);
+    reply = await call.resume(resume, block);
   }
   return { reply };
 }
@@ -135,36 +193,46 @@ export function reasonOf(failure: unknown): string {
   return (failure instanceof Error ? failure.message : String(failure)).toWellFormed();
 }
 
-function requireEmbedder(collection: string, embedder: Embedder | undefined): Embedder {
-  if (embedder !== undefined) return embedder;
-  throw new Error(
-    `the texts of collection ${collection} are embedded outside the engine: ` +
-      'give the embedder to store.collection()',
-  );
-}
-
-/** The vectors of texts, end to end. */
+/**
+ * The vectors of some texts, end to end, after as many tries as the settings allow.
+ *
+ * @throws RetriedError
+ */
 export async function embedTexts(
-  embedder: Embedder,
+  { name, embedder, settings }: EmbeddingParts,
   texts: string[],
   signal: AbortSignal,
 ): Promise<Float32Array> {
+  if (embedder === undefined) {
+    throw new Error(
+      `the texts of collection ${name} are embedded outside the engine: ` +
+        'give the embedder to store.collection()',
+    );
+  }
   const { dimension } = embedder;
-  return flatten(await embedder.embed(texts, { signal }), texts.length, dimension);
+  return withRetries(retryRule(settings), signal, async () => {
+    const embedding = Promise.resolve(embedder.embed(texts, { signal }));
+    return flatten(await unlessAborted(signal, embedding), texts.length, dimension);
+  });
+}
+
+/** What an embedder answers wrongly, it would answer wrongly again. */
+function malformed(message: string): VolleyError {
+  return new VolleyError('EMBEDDING_FAILED', message, { retriable: false });
 }
 
 function flatten(embeddings: Embeddings, count: number, dimension: number): Float32Array {
   const builder = new BlockBuilder(count * dimension);
   const vectors = ArrayBuffer.isView(embeddings) ? [embeddings] : embeddings;
-  if (!Array.isArray(vectors)) throw new Error(`the embedder returned ${nameOf(embeddings)}`);
+  if (!Array.isArray(vectors)) throw malformed(`the embedder returned ${nameOf(embeddings)}`);
   for (const vector of vectors) {
     const fault = builder.add(vector);
-    if (fault !== undefined) throw new Error(`an embedding ${fault}`);
+    if (fault !== undefined) throw malformed(`an embedding ${fault}`);
   }
   const { block = new Float32Array(), lengths } = builder.finish();
   const complete = block.length === count * dimension && lengths === undefined;
   if (complete && (vectors.length === count || vectors.length === 1)) return block;
-  throw new Error(
+  throw malformed(
     `the embedder returned ${vectors.length} vectors and ${block.length} numbers for ${count} ` +
       `texts of ${dimension} numbers each`,
   );

@@ -12,7 +12,8 @@ export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function names(sent: readonly string[], kept: readonly string[] = []): OptionNames {
+/** Names of options, and how they are called on the wire; `kept` ones stay here. */
+export function names(sent: readonly string[], kept: readonly string[] = []): OptionNames {
   return new Map<string, string | null>([
     ...sent.map((name) => [name, snakeCase(name)] as const),
     ...kept.map((name) => [name, null] as const),
@@ -28,21 +29,22 @@ const WRITE = [
   'outcomes',
   'idempotencyKey',
 ];
+const KEPT = ['onError', 'signal', 'deadlineMs'];
 const QUERY = ['limit', 'threshold', 'filters', 'include', 'efSearch'];
 
-export const OPEN_OPTIONS = names(['durability', 'threads']);
+export const OPEN_OPTIONS = names(['durability', 'threads'], ['batchOperations', 'embedders']);
 export const COLLECTION_OPTIONS = names(['dimension', 'metric'], ['embedder', 'hnsw']);
 export const HNSW_OPTIONS = names(['m', 'efConstruction']);
 export const HANDLE_OPTIONS = names([], ['embedder']);
-export const INSERT_OPTIONS = names([...WRITE, 'onConflict'], ['onError']);
-export const UPSERT_OPTIONS = names(WRITE, ['onError']);
-export const UPDATE_OPTIONS = names([...WRITE, 'metadataMode'], ['onError']);
-export const DELETE_OPTIONS = names([...WRITE, 'missing'], ['onError']);
+export const INSERT_OPTIONS = names([...WRITE, 'onConflict'], KEPT);
+export const UPSERT_OPTIONS = names(WRITE, KEPT);
+export const UPDATE_OPTIONS = names([...WRITE, 'metadataMode'], KEPT);
+export const DELETE_OPTIONS = names([...WRITE, 'missing'], KEPT);
 export const MIXED_OPTIONS = names(
   WRITE.filter((name) => name !== 'duplicates'),
-  ['onError'],
+  KEPT,
 );
-export const SEARCH_OPTIONS = names([...QUERY, 'atomic', 'batchSizeLimit'], ['onError']);
+export const SEARCH_OPTIONS = names([...QUERY, 'atomic', 'batchSizeLimit'], KEPT);
 export const GET_OPTIONS = names(['include']);
 export const COUNT_OPTIONS = names(['filters']);
 export const LIST_OPTIONS = names(['filters', 'include'], ['limit']);

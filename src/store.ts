@@ -1,6 +1,6 @@
 import { Collection } from './collection.js';
 import { camelDeep } from './decode.js';
-import { type Embedder, embedderHeader, matchEmbedder } from './embedder.js';
+import { type Embedder, EmbedderRegistry, embedderHeader, matchEmbedder } from './embedder.js';
 import { VolleyError } from './errors.js';
 import { binding } from './native/binding.js';
 import type { Door, Reply } from './native/door.js';
@@ -13,6 +13,8 @@ import {
   take,
   type WireOptions,
 } from './options.js';
+import type { BatchProgress } from './progress.js';
+import { BATCH_OPERATIONS, type BatchOperations, readSettings } from './settings.js';
 import type {
   CollectionHandleOptions,
   CollectionInfo,
@@ -50,23 +52,42 @@ export async function open(path: string, options: OpenOptions = {}): Promise<Sto
       details: { field: 'path' },
     });
   }
-  const header = take('open', options, OPEN_OPTIONS);
-  return new Store(await NativeDoor.open(path, JSON.stringify(header)));
+  const { batchOperations, embedders = [] } = options;
+  const header = {
+    ...take('open', options, OPEN_OPTIONS),
+    ...(batchOperations && {
+      batch_operations: take('open batchOperations', batchOperations, BATCH_OPERATIONS),
+    }),
+  };
+  const registry = new EmbedderRegistry(embedders);
+  const door = await NativeDoor.open(path, JSON.stringify(header));
+  return new Store(door, await readSettings(door), registry);
 }
 
 /** An open store. Made by {@link open}. */
 export class Store {
+  /** How the store treats batches: every key of `batchOperations`. */
+  readonly batchOperations: Readonly<BatchOperations>;
+
   readonly #door: Door;
+  readonly #embedders: EmbedderRegistry;
   readonly #closing = new AbortController();
 
   /** @internal */
-  constructor(door: Door) {
+  constructor(door: Door, batchOperations: BatchOperations, embedders: EmbedderRegistry) {
     this.#door = door;
+    this.#embedders = embedders;
+    this.batchOperations = Object.freeze(batchOperations);
   }
 
   /** @internal The store's way to its engine, for carriers that leave bodies as they come. */
   static doorOf(store: Store): Door {
     return store.#door;
+  }
+
+  /** @internal The embedders that the store was opened with. */
+  static embeddersOf(store: Store): EmbedderRegistry {
+    return store.#embedders;
   }
 
   /**
@@ -80,7 +101,8 @@ export class Store {
     name: string,
     options: CollectionOptions,
   ): Promise<Collection<Metadata>> {
-    const { embedder, dimension, hnsw } = options;
+    const { dimension, hnsw } = options;
+    const embedder = this.#embedders.resolve(options.embedder);
     const header = {
       name: checkName(name),
       ...take('createCollection', options, COLLECTION_OPTIONS),
@@ -122,9 +144,21 @@ export class Store {
     await this.#door.call('collections.drop', collectionHeader(name));
   }
 
-  /** Every limit with its unit, e.g. `idBytesMax`: `{ value: 512, unit: 'bytes' }`. */
+  /**
+   * Every limit with its unit, e.g. `idBytesMax`: `{ value: 512, unit: 'bytes' }`, and what is
+   * free of the memory that requests may take: `memoryFreeBytes`.
+   */
   async limits(): Promise<Limits> {
     return camelDeep(await this.#door.call('limits', {})) as unknown as Limits;
+  }
+
+  /**
+   * How far a batch is that runs or ran lately, by the `batchId` of its result.
+   *
+   * @throws VolleyError `NOT_FOUND`.
+   */
+  async batch(batchId: string): Promise<BatchProgress> {
+    return camelDeep(await this.#door.call('batches.get', { batch_id: batchId })) as BatchProgress;
   }
 
   /**
@@ -141,14 +175,14 @@ export class Store {
     await this.close();
   }
 
-  #handle<Metadata extends object>(
-    wire: Reply,
-    embedder: Embedder | undefined,
-  ): Collection<Metadata> {
+  #handle<Metadata extends object>(wire: Reply, given: Embedder | undefined): Collection<Metadata> {
     const info = camelDeep(wire) as CollectionInfo;
+    const embedder = given ?? this.#embedders.find(info.embedder);
     matchEmbedder(info.name, info.embedder, embedder);
     const { name, dimension } = info;
-    return new Collection(this.#door, name, dimension, embedder, this.#closing.signal);
+    const { batchOperations: settings } = this;
+    const closing = this.#closing.signal;
+    return new Collection({ door: this.#door, name, dimension, embedder, settings, closing });
   }
 }
 

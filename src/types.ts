@@ -1,5 +1,7 @@
 import type { BuiltInEmbedder, Embedder, EmbedderIdentity } from './embedder.js';
 import type { Filter } from './filter.js';
+import type { InterruptOptions } from './interrupt.js';
+import type { BatchOperationsOptions } from './settings.js';
 
 /** A value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject;
@@ -45,6 +47,13 @@ export interface OpenOptions {
    * processors.
    */
   threads?: number | undefined;
+  /**
+   * Embedders that collections may name: `createCollection(name, { embedder: 'minilm' })`.
+   * A collection whose embedder is among them finds it by name and version.
+   */
+  embedders?: readonly Embedder[] | undefined;
+  /** How batches are treated: a preset, single keys, or both. */
+  batchOperations?: BatchOperationsOptions | undefined;
 }
 
 /** Shape of the graph. Larger values find more and cost more. */
@@ -62,10 +71,11 @@ export interface CollectionOptions {
   /** How nearness is judged. @default 'cosine' */
   metric?: Metric | undefined;
   /**
-   * What turns texts into vectors: `'lexical'` (built in) or an {@link Embedder}. Without one the
+   * What turns texts into vectors: `'lexical'` (built in), an {@link Embedder}, or the name of one
+   * that the store was opened with. Without one the
    * collection takes vectors only. Its name and version are kept with the collection.
    */
-  embedder?: BuiltInEmbedder | Embedder | undefined;
+  embedder?: BuiltInEmbedder | (string & {}) | Embedder | undefined;
   /** Shape of the graph. */
   hnsw?: HnswOptions | undefined;
 }
@@ -73,8 +83,8 @@ export interface CollectionOptions {
 /** Options of `collection`. */
 export interface CollectionHandleOptions {
   /**
-   * The embedder of this collection's texts, needed for calls with texts where it is not built
-   * in. Its name and version must be those that the collection keeps: `INVALID_ARGUMENT`.
+   * The embedder of this collection's texts, needed for calls with texts where it is neither
+   * built in nor among those that the store was opened with. Its name and version must be those that the collection keeps: `INVALID_ARGUMENT`.
    */
   embedder?: Embedder | undefined;
 }
@@ -115,8 +125,62 @@ export interface CollectionInfo {
   graphBytes: number;
   /** Instructions that distances are computed with. */
   instructionSet: 'scalar' | 'avx2' | 'avx512';
+  /** What folding records into the graph has cost since the collection was opened. */
+  folds: FoldCounters;
+  /** What taking dead records out of the graph has cost since then. */
+  repairs: RepairCounters;
   /** Further values, as the engine reports them. */
   [key: string]: unknown;
+}
+
+/** Work done to fold records into the graph; times are of the wall, by phase. */
+export interface FoldCounters {
+  /** Blocks of records that were folded. */
+  blocks: number;
+  /** Records that they held. */
+  rows: number;
+  /** Records that became leaders of a leaf. */
+  leaders: number;
+  /** Members that moved to the leaf of a new leader. */
+  moved: number;
+  /** Int8 distances to and for leaders. */
+  routingEvaluations: number;
+  /** Pairs of record and leaf member compared by 1-bit codes. */
+  leafPairs: number;
+  /** Int8 distances for the choice of the records' own neighbors. */
+  forwardEvaluations: number;
+  /** Int8 distances for the choice among neighbors of records that got edges back. */
+  reverseEvaluations: number;
+  /** Records that got edges back and had no room for them. */
+  reversePrunes: number;
+  /** Records that no link led to, and got one. */
+  orphans: number;
+  leadersMs: number;
+  routeMs: number;
+  leafMs: number;
+  forwardMs: number;
+  reverseMs: number;
+  orphanMs: number;
+}
+
+/** Work done to take dead records out of the graph. */
+export interface RepairCounters {
+  /** Repairs that were finished. */
+  repairs: number;
+  /** Dead records taken out. */
+  removed: number;
+  /** Records that had links to them. */
+  repaired: number;
+  /** Records that lost most of their links and were linked like new ones. */
+  linkedAgain: number;
+  /** Leaders that went because their leaves are empty. */
+  leadersRemoved: number;
+  /** Records that no link led to any more, and got one. */
+  orphans: number;
+  /** Int8 distances computed. */
+  evaluations: number;
+  /** Time of the wall. */
+  ms: number;
 }
 
 /** One limit with its unit. */
@@ -258,8 +322,11 @@ export type Missing = 'error' | 'ignore';
 export type OnError = 'throw' | 'collect';
 
 /** Options of every write. */
-export interface WriteOptions {
-  /** All operations or none; otherwise each operation (or group) stands alone. @default true */
+export interface WriteOptions extends InterruptOptions {
+  /**
+   * All operations or none; otherwise each operation (or group) stands alone. Default: `true`,
+   * or what the store's `atomicByDefault` says.
+   */
   atomic?: boolean | undefined;
   /** The caller's own cap on operations: over it, nothing is done and `BATCH_TOO_LARGE`. */
   batchSizeLimit?: number | undefined;
@@ -342,7 +409,8 @@ export interface QueryColumns {
 
 /** Options of `search`: defaults for queries that do not say, and the batch's own. */
 export interface SearchOptions<Metadata extends object = JsonObject>
-  extends QueryOptions<Metadata> {
+  extends QueryOptions<Metadata>,
+    InterruptOptions {
   /** One bad query fails all; otherwise it fails alone. @default false */
   atomic?: boolean | undefined;
   /** The caller's own cap on queries: over it, nothing is done and `BATCH_TOO_LARGE`. */

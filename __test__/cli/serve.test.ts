@@ -29,7 +29,7 @@ test('serve announces where it is, logs, and ends when it is asked to', async (t
   t.regex(rest, /^http:\/\/127\.0\.0\.1:\d+$/);
   t.regex(grpc, /^127\.0\.0\.1:\d+$/);
   t.is(mcp, `${rest}/mcp`);
-  const things = await connect(rest).createCollection('things', { dimension: 1 });
+  const things = await (await connect(rest)).createCollection('things', { dimension: 1 });
   await things.insert([{ id: 'a', data: [1] }]);
   child.kill('SIGINT');
   const [code] = await once(child, 'close');

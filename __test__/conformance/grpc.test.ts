@@ -1,6 +1,7 @@
 import { open } from '../../src/index.js';
 import { serve } from '../../src/server/index.js';
 import { fromStruct, GrpcClient, toStruct } from '../helpers/grpc-client.js';
+import { LARGE_BATCHES } from './scenario.js';
 import { conformance } from './suite.js';
 import type { Surface } from './surface.js';
 import { record, rowsOf, searchResult, toWire, writeResult } from './wire-words.js';
@@ -46,7 +47,7 @@ function plainRecord({ data, metadata, text, version, group: _, ...rest }: Messa
 
 /** gRPC, through a client that is made from the `.proto` alone. */
 async function openGrpc(): Promise<Surface> {
-  const store = await open(':memory:');
+  const store = await open(':memory:', LARGE_BATCHES);
   const server = await serve(store, { grpc: 0 });
   const client = await GrpcClient.connect(server.grpc ?? '');
   const call = (name: string, collection: string, request: object) =>

@@ -1,6 +1,7 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { open } from '../../src/index.js';
 import { serve } from '../../src/server/index.js';
+import { LARGE_BATCHES } from './scenario.js';
 import { storeSurface } from './store-surface.js';
 import { conformance } from './suite.js';
 import type { Surface } from './surface.js';
@@ -11,7 +12,7 @@ type Result = any;
 
 /** MCP over HTTP; what it has no tool for (get, list, count, drop) is asked of the store itself. */
 async function openMcp(): Promise<Surface> {
-  const store = await open(':memory:');
+  const store = await open(':memory:', LARGE_BATCHES);
   const server = await serve(store, { rest: 0, mcp: true });
   const client = new Client({ name: 'conformance', version: '1' });
   await client.connect(new StreamableHTTPClientTransport(new URL(server.mcp ?? '')));

@@ -1,5 +1,6 @@
 import { open } from '../../src/index.js';
 import { serve } from '../../src/server/index.js';
+import { LARGE_BATCHES } from './scenario.js';
 import { conformance } from './suite.js';
 import type { Surface } from './surface.js';
 import { record, rowsOf, searchResult, toWire, writeResult } from './wire-words.js';
@@ -9,7 +10,7 @@ type Reply = any;
 
 /** REST with JSON bodies, without the client. */
 async function openRest(): Promise<Surface> {
-  const store = await open(':memory:');
+  const store = await open(':memory:', LARGE_BATCHES);
   const server = await serve(store, { rest: 0 });
   const send = async (method: string, path: string, body?: object): Promise<Reply> => {
     const response = await fetch(`${server.rest}/api/v1/collections${path}`, {

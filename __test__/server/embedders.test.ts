@@ -16,9 +16,9 @@ const letters: Embedder = {
 };
 
 async function withLetters(t: ExecutionContext, embedders: Embedder[]) {
-  const store = await open(':memory:');
+  const store = await open(':memory:', { embedders });
   await store.createCollection('texts', { embedder: letters });
-  const server = await serve(store, { rest: 0, grpc: 0, embedders });
+  const server = await serve(store, { rest: 0, grpc: 0 });
   t.teardown(async () => {
     await server.close();
     await store.close();
@@ -62,5 +62,5 @@ test('what cannot be embedded fails with a code', async (t) => {
   const bare = await withLetters(t, []);
   const missing = await request(`${bare.url}/vectors/batch`, 'POST', { vectors: TEXTS });
   t.is(missing.status, 502);
-  t.regex(missing.json.errors[0].error_message, /letters 1, which the server was not given/);
+  t.regex(missing.json.errors[0].error_message, /embedded outside the engine/);
 });

@@ -60,10 +60,11 @@ test('the fields of every body are the ones that the engine knows', async (t) =>
     list: ['POST', '/c/vectors/list'],
     count: ['POST', '/c/vectors/count'],
     get: ['POST', '/c/vectors/get'],
+    'stream.offset': ['POST', '/c/streams/offset'],
     'collections.create': ['POST', ''],
   };
   // Ways of the TypeScript API to the same fields, which no body of JSON alone can use.
-  const inProcess = ['collection', 'ids', 'texts', 'metadata', 'lengths'];
+  const inProcess = ['collection', 'ids', 'texts', 'metadata', 'lengths', 'stage'];
   for (const [verb, schema] of Object.entries(REQUESTS)) {
     const [method, path] = paths[verb] ?? ['', ''];
     const { properties, required = [] } = schema as {

@@ -4,7 +4,9 @@
  *
  * @packageDocumentation
  */
+import { EmbedderRegistry } from '../embedder.js';
 import { VolleyError } from '../errors.js';
+import { readSettings } from '../settings.js';
 import { Store } from '../store.js';
 import { HttpDoor } from './http-door.js';
 
@@ -20,9 +22,9 @@ export interface ConnectOptions {
   /** The key that the server knows. */
   apiKey?: string | undefined;
   /**
-   * Attempts beside the first, for failures that are `retriable`: the server is not there or says
-   * that it is overloaded. A write whose connection breaks is sent again only where it has an
-   * `idempotencyKey`: without one nobody knows whether it was done. @default 3
+   * Attempts beside the first, for failures that are `retriable`: the server is not there, the
+   * connection breaks, or the server is overloaded. Every write has an idempotency key (the call's
+   * own, or a new one), so that none is done twice. @default 3
    */
   retries?: number | undefined;
   /** Milliseconds before the first retry, doubled for each further one. @default 100 */
@@ -32,17 +34,18 @@ export interface ConnectOptions {
 }
 
 /**
- * A store behind a server. Nothing is sent before the first call.
+ * A store behind a server.
  *
  * @param url Base URL of the server, e.g. `http://localhost:15001`.
- * @throws VolleyError `INVALID_ARGUMENT` for an URL or option that is none.
+ * @throws VolleyError `INVALID_ARGUMENT` for an URL or option that is none; `STORE_CLOSED` where
+ *   no server is there; `UNAUTHENTICATED`.
  *
  * @example
- * const store = connect('http://localhost:15001', { apiKey });
+ * const store = await connect('http://localhost:15001', { apiKey });
  * const books = await store.collection('books');
  * await books.insert([{ id: 'a', data: [0.1, 0.2, 0.3] }]);
  */
-export function connect(url: string, options: ConnectOptions = {}): Store {
+export async function connect(url: string, options: ConnectOptions = {}): Promise<Store> {
   const { apiKey, retries = 3, retryDelayMs = 100, requestsInFlight = 8, ...unknown } = options;
   const [field] = Object.keys(unknown);
   if (field !== undefined) throw invalid(field, `connect has no option ${field}`);
@@ -58,7 +61,9 @@ export function connect(url: string, options: ConnectOptions = {}): Store {
       throw invalid(name, `${name} must be an integer from ${least}`);
     }
   }
-  return new Store(new HttpDoor(new URL(url), { apiKey, retries, retryDelayMs, requestsInFlight }));
+  const retryRule = { attempts: retries, delayMs: retryDelayMs };
+  const door = new HttpDoor(new URL(url), { apiKey, retryRule, requestsInFlight });
+  return new Store(door, await readSettings(door), new EmbedderRegistry([]));
 }
 
 function invalid(field: string, message: string): VolleyError {

@@ -2,6 +2,22 @@ import { createRequire } from 'node:module';
 import { VolleyError } from '../errors.js';
 import type { Format } from './door.js';
 
+/** What a door says of a call beside its header: about the caller, not about the batch. */
+export interface CallContext {
+  /** Who calls: idempotency keys, streams and batches are each caller's own. Default: ''. */
+  caller?: string;
+  /** The batch's name in progress reports; by it the call can be cancelled while it runs. */
+  batchId?: string;
+  /** How long the call may take, in milliseconds. */
+  deadlineMs?: number;
+  /** Most operations or queries; over it the call is refused. */
+  maxBatchSize?: number;
+  /** Answer `OVERLOADED` instead of waiting for memory. */
+  refuseOverload?: boolean;
+  /** The number of a reservation (`memory.reserve`) that this call uses up. */
+  reservation?: number;
+}
+
 /**
  * A store as the addon sees it: bytes in, bytes out. A reply is in the format of its body; a
  * refusal is `{"error": {...}}` in any, and the promises never reject.
@@ -9,8 +25,14 @@ import type { Format } from './door.js';
 export interface NativeStore {
   /** Opens the files. Called once, before anything else. */
   open(): Promise<Uint8Array>;
-  /** Hands over one request. Body and block are copied before it returns. */
-  call(line: string, format: Format, body: Uint8Array, block?: Float32Array): Promise<Uint8Array>;
+  /** Hands over one request. Body, block and context are copied before it returns. */
+  call(
+    line: string,
+    format: Format,
+    body: Uint8Array,
+    block?: Float32Array,
+    context?: CallContext,
+  ): Promise<Uint8Array>;
   /** Finishes what is running and closes the files. */
   close(): Promise<Uint8Array>;
 }

@@ -1,5 +1,8 @@
 import { replyError } from '../decode.js';
 import type { WireOptions } from '../options.js';
+import type { CallContext } from './binding.js';
+
+export type { CallContext } from './binding.js';
 
 /** A reply, parsed but not yet checked for its shape. */
 export type Reply = Record<string | symbol, unknown>;
@@ -12,8 +15,15 @@ export type Format = 'json' | 'float32' | 'protobuf';
  * refusals as errors.
  */
 export interface Door {
-  /** One request. What it is given is copied before it returns. */
-  call(verb: string, header: WireOptions, block?: Float32Array): Promise<Reply>;
+  /** One request. What it is given is copied before it returns; a header may be JSON already. */
+  call(
+    verb: string,
+    header: WireOptions | string,
+    block?: Float32Array,
+    context?: CallContext,
+  ): Promise<Reply>;
+  /** A name for a batch that no other batch has. */
+  newBatchId(): string;
   close(): Promise<void>;
 }
 

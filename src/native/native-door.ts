@@ -1,10 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import type { WireOptions } from '../options.js';
-import { binding, type NativeStore } from './binding.js';
+import { binding, type CallContext, type NativeStore } from './binding.js';
 import { type Door, type Format, parseReply, type Reply } from './door.js';
 
 /** The door to the engine in this process. */
 export class NativeDoor implements Door {
   readonly #native: NativeStore;
+  readonly #prefix = randomUUID();
+  #batches = 0;
 
   private constructor(native: NativeStore) {
     this.#native = native;
@@ -17,9 +20,14 @@ export class NativeDoor implements Door {
     return new NativeDoor(native);
   }
 
-  async call(verb: string, header: WireOptions, block?: Float32Array): Promise<Reply> {
-    const body = Buffer.from(JSON.stringify(header));
-    return parseReply(await this.#native.call(verb, 'json', body, block));
+  async call(
+    verb: string,
+    header: WireOptions | string,
+    block?: Float32Array,
+    context?: CallContext,
+  ): Promise<Reply> {
+    const body = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+    return parseReply(await this.#native.call(verb, 'json', body, block, context));
   }
 
   /**
@@ -28,8 +36,19 @@ export class NativeDoor implements Door {
    * @param line The verb and, behind a space, the fields that came beside the body as JSON.
    * @returns The reply in the body's format; refusals are JSON whatever the format.
    */
-  send(line: string, format: Format, body: Uint8Array, block?: Float32Array): Promise<Uint8Array> {
-    return this.#native.call(line, format, body, block);
+  send(
+    line: string,
+    format: Format,
+    body: Uint8Array,
+    context: CallContext,
+    block?: Float32Array,
+  ): Promise<Uint8Array> {
+    return this.#native.call(line, format, body, block, context);
+  }
+
+  newBatchId(): string {
+    this.#batches += 1;
+    return `${this.#prefix}-${this.#batches}`;
   }
 
   async close(): Promise<void> {

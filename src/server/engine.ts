@@ -1,6 +1,6 @@
-import { type Embedder, embedTexts, reasonOf } from '../embedder.js';
+import { type EmbedderIdentity, embedTexts, reasonOf } from '../embedder.js';
 import { VolleyError } from '../errors.js';
-import { type Format, parseReply } from '../native/door.js';
+import { type CallContext, type Format, parseReply } from '../native/door.js';
 import { NativeDoor } from '../native/native-door.js';
 import { Store } from '../store.js';
 
@@ -13,6 +13,8 @@ export interface EngineRequest {
   readonly body: Uint8Array;
   /** The collection, where the carrier knows it: its embedder may be asked for. */
   readonly collection: string | undefined;
+  /** What is known of the call, not of the batch. */
+  readonly context: CallContext;
 }
 
 const EMPTY_OBJECT = Buffer.from('{}');
@@ -21,18 +23,23 @@ const ASK = Buffer.from('{"embed":');
 
 /** The way from every surface to the engine of an open store. */
 export class Engine {
+  readonly #store: Store;
   readonly #door: NativeDoor;
-  readonly #embedders: readonly Embedder[];
   readonly #closing = new AbortController();
 
   /** @throws VolleyError `UNSUPPORTED` for a store that is itself behind a server. */
-  constructor(store: Store, embedders: readonly Embedder[]) {
+  constructor(store: Store) {
     const door = Store.doorOf(store);
     if (!(door instanceof NativeDoor)) {
       throw new VolleyError('UNSUPPORTED', 'only a store that is open in this process is served');
     }
+    this.#store = store;
     this.#door = door;
-    this.#embedders = embedders;
+  }
+
+  /** Most operations or queries of a call that is no stream. */
+  get maxBatchSize(): number {
+    return this.#store.batchOperations.maxBatchSize;
   }
 
   /**
@@ -42,19 +49,18 @@ export class Engine {
    * @throws VolleyError Where the engine refused the request.
    */
   async send(request: EngineRequest): Promise<Uint8Array> {
-    const { verb, beside, format, collection } = request;
+    const { verb, beside, format, body, context } = request;
     const line = `${verb} ${JSON.stringify(beside)}`;
-    let reply = await this.#door.send(line, format, request.body);
-    while (startsWith(reply, ASK)) reply = await this.#embed(reply, collection);
+    let reply = await this.#door.send(line, format, body, context);
+    while (startsWith(reply, ASK)) reply = await this.#embed(reply, request);
     if (startsWith(reply, REFUSAL)) parseReply(reply);
     return reply;
   }
 
   /** A request without a body, and its reply parsed. */
   async call(verb: string, beside: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
-    const collection = typeof beside.collection === 'string' ? beside.collection : undefined;
-    const request = { verb, beside, format: 'json', body: EMPTY_OBJECT, collection } as const;
-    return parseReply(await this.send(request));
+    const line = `${verb} ${JSON.stringify(beside)}`;
+    return parseReply(await this.#door.send(line, 'json', EMPTY_OBJECT, {}));
   }
 
   /** Ends what waits for embedders. */
@@ -62,36 +68,25 @@ export class Engine {
     this.#closing.abort();
   }
 
-  async #embed(ask: Uint8Array, collection: string | undefined): Promise<Uint8Array> {
+  async #embed(ask: Uint8Array, { collection, context }: EngineRequest): Promise<Uint8Array> {
     const { token, texts } = parseReply(ask).embed as { token: string; texts: string[] };
+    const { caller = '' } = context;
+    const resume = (fields: object, block?: Float32Array) => {
+      const line = `resume ${JSON.stringify({ token, ...fields })}`;
+      return this.#door.send(line, 'json', EMPTY_OBJECT, { caller }, block);
+    };
+    let block: Float32Array;
     try {
-      const embedder = await this.#embedderOf(collection);
-      const block = await embedTexts(embedder, texts, this.#closing.signal);
-      return await this.#door.send(
-        `resume ${JSON.stringify({ token })}`,
-        'json',
-        EMPTY_OBJECT,
-        block,
-      );
+      const { embedder: kept } = await this.call('collections.info', { collection });
+      const embedder = Store.embeddersOf(this.#store).find(kept as EmbedderIdentity | null);
+      const settings = this.#store.batchOperations;
+      const parts = { name: String(collection), embedder, settings };
+      block = await embedTexts(parts, texts, this.#closing.signal);
     } catch (failure) {
-      const failed = reasonOf(failure);
-      return await this.#door.send(
-        `resume ${JSON.stringify({ token, failed })}`,
-        'json',
-        EMPTY_OBJECT,
-      );
+      const { attempts } = failure as { attempts?: number };
+      return await resume({ failed: reasonOf(failure), attempts });
     }
-  }
-
-  async #embedderOf(collection: string | undefined): Promise<Embedder> {
-    const { embedder: kept } = await this.call('collections.info', { collection });
-    const { name, version } = (kept ?? {}) as { name?: string; version?: string };
-    const found = this.#embedders.find((one) => one.name === name && one.version === version);
-    if (found !== undefined) return found;
-    throw new Error(
-      `the texts of collection ${collection} are embedded by ${name} ${version}, ` +
-        'which the server was not given',
-    );
+    return await resume({}, block);
   }
 }
 

@@ -4,7 +4,8 @@ import { type Caller, type Keys, requireRight, type Scope } from './keys.js';
 /** What one request wants to do. */
 export interface Wish {
   readonly authorization: string | undefined;
-  readonly scope: Scope;
+  /** What is needed; `undefined` = any key. */
+  readonly scope: Scope | undefined;
   /** The collection concerned; `undefined` = all of them. */
   readonly collection: string | undefined;
 }
@@ -78,7 +79,7 @@ export class Gate {
       throw new VolleyError('STORE_CLOSED', 'the server is stopping', { retriable: true });
     }
     const caller = this.identify(authorization);
-    requireRight(caller, scope, collection);
+    if (scope !== undefined) requireRight(caller, scope, collection);
     const usage = this.#usageOf(caller);
     takeToken(caller, usage, this.#now());
     this.#requests += 1;

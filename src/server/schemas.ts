@@ -72,6 +72,8 @@ const WRITE_OPTIONS = {
   wait_for: word('when to reply', 'durable', 'applied', 'indexed'),
   outcomes: word('list what failed, or every outcome', 'failures', 'all'),
   idempotency_key: text('makes a retry of this very request harmless', { maxLength: 255 }),
+  stream_id: text('name of the stream that this batch is a part of; with offset'),
+  offset: count('operations of the stream before this batch'),
 };
 
 const QUERY_OPTIONS = {
@@ -149,6 +151,7 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
     include: INCLUDE,
   }),
   count: object({ filters: FILTERS }),
+  'stream.offset': object({ stream_id: text('name of the stream') }, ['stream_id']),
   get: object({ vector_ids: list(ID), include: INCLUDE }, ['vector_ids']),
   'collections.create': object(
     {
@@ -306,6 +309,8 @@ export const REPLIES: Readonly<Record<string, Schema>> = {
     true,
   ),
   CollectionList: object({ collections: list(ref('CollectionInfo')) }, ['collections']),
+  OffsetReply: object({ offset: count('') }, ['offset']),
+  BatchProgress: object({ batch_id: text(''), status: text('') }, [], true),
   Empty: object({}),
   Problem: object(
     {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Embedder } from '../embedder.js';
 import { VolleyError } from '../errors.js';
+import type { CallContext } from '../native/door.js';
 import type { Store } from '../store.js';
 import { Engine } from './engine.js';
 import { Gate, type Pass, type Wish } from './gate.js';
@@ -14,8 +14,6 @@ const MIB = 1024 * 1024;
 export interface ServiceOptions {
   /** Keys of the callers; without any, everyone may do everything. */
   readonly keys?: readonly ApiKey[] | undefined;
-  /** Embedders of the store's collections, where they are not built in. */
-  readonly embedders?: readonly Embedder[] | undefined;
   /** Largest body of a request, and largest message, in bytes. @default 64 MiB */
   readonly requestBytesMax?: number | undefined;
   /** Bytes of requests in work at the same time, of all callers. @default 512 MiB */
@@ -59,7 +57,7 @@ export class Service {
     const keys = new Keys(options.keys ?? []);
     this.requestBytesMax = checkBytes('requestBytesMax', options.requestBytesMax ?? 64 * MIB);
     this.inFlightBytesMax = checkBytes('inFlightBytesMax', options.inFlightBytesMax ?? 512 * MIB);
-    this.engine = new Engine(store, options.embedders ?? []);
+    this.engine = new Engine(store);
     this.gate = new Gate(keys, this.inFlightBytesMax);
     this.hasKeys = !keys.isEmpty;
     this.#log = options.log;
@@ -95,6 +93,20 @@ export class Service {
         note(pass.caller.name, code, status, [bytesIn, bytesOut]);
       },
     };
+  }
+
+  /**
+   * What the engine is told of a call that is no stream: whose it is, that it may not be larger
+   * than a batch, and that it is refused instead of kept waiting where memory is short.
+   */
+  context(pass: Pass): CallContext {
+    const { maxBatchSize } = this.engine;
+    return { ...this.streamContext(pass), maxBatchSize, refuseOverload: true };
+  }
+
+  /** The same for a part of a stream, which waits for memory and is bounded by bytes. */
+  streamContext({ caller }: Pass): CallContext {
+    return { caller: this.hasKeys ? caller.name : '' };
   }
 
   /** Lets nobody in any more and waits for those who are in. */

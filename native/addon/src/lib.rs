@@ -6,6 +6,7 @@
 //! end of an environment, which closes the stores that it opened.
 #![deny(unsafe_code)]
 
+mod context;
 mod environment;
 mod native_store;
 mod opened;

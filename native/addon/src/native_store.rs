@@ -7,6 +7,7 @@ use napi::bindgen_prelude::{Env, Float32ArraySlice, Object, Result, Uint8ArraySl
 use napi_derive::napi;
 use volley_core::error;
 
+use crate::context::CallContext;
 use crate::environment;
 use crate::opened::Opened;
 use crate::reply::{Reply, error_body, guarded};
@@ -51,7 +52,7 @@ impl NativeStore {
         Ok(promise)
     }
 
-    /// Hands over one request. Body and block are copied before it returns.
+    /// Hands over one request. Body, block and context are copied before it returns.
     #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
     pub fn call<'env>(
         &self,
@@ -60,6 +61,7 @@ impl NativeStore {
         format: String,
         body: Uint8ArraySlice,
         block: Option<Float32ArraySlice>,
+        context: Option<CallContext>,
     ) -> Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
         let store = match self.opened.store() {
@@ -71,12 +73,14 @@ impl NativeStore {
         };
         let body = body.to_vec();
         let block = block.map_or_else(Vec::new, |block| block.to_vec());
+        let context = context.unwrap_or_default().into_engine();
         let handed_over = guarded(move || {
             store.call(
                 &line,
                 &format,
                 body,
                 block,
+                context,
                 Box::new(move |bytes| reply.send(bytes)),
             );
             Ok(())

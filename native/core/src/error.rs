@@ -20,6 +20,11 @@ macro_rules! error_codes {
                 match self { $(ErrorCode::$variant => $name,)* }
             }
 
+            /// The code of a word; `None` for what is no code.
+            pub fn parse(word: &str) -> Option<ErrorCode> {
+                ErrorCode::ALL.iter().copied().find(|code| code.as_str() == word)
+            }
+
             /// Whether the same request may succeed later without being changed.
             pub fn retriable(self) -> bool {
                 match self { $(ErrorCode::$variant => $retriable,)* }

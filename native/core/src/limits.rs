@@ -6,6 +6,24 @@
 pub const ID_BYTES_MAX: usize = 512;
 /// Longest idempotency key, in bytes of UTF-8.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Idempotency keys that a collection remembers at least, while they are young enough.
+pub const IDEMPOTENCY_KEYS_KEPT: usize = 10_000;
+/// Age at which an idempotency key is forgotten, in milliseconds (24 hours).
+pub const IDEMPOTENCY_AGE_MS_MAX: usize = 24 * 3600 * 1000;
+/// Bytes of replies beyond which a collection forgets the oldest idempotency keys.
+pub const IDEMPOTENCY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Longest name of a stream or a batch, in bytes of UTF-8.
+pub const STREAM_ID_BYTES_MAX: usize = 255;
+/// Streams whose offset a collection remembers at least, while they are young enough.
+pub const STREAMS_KEPT: usize = 1000;
+/// Age at which a stream's offset is forgotten, in milliseconds (7 days).
+pub const STREAM_AGE_MS_MAX: usize = 7 * 24 * 3600 * 1000;
+/// Atomic streams of one store that are open at the same time.
+pub const STAGES_MAX: usize = 64;
+/// Batches that have ended and whose progress can still be asked for.
+pub const BATCHES_KEPT: usize = 1000;
+/// Requests of one store that wait for their caller to embed texts.
+pub const EMBEDDINGS_WAITING_MAX: usize = 256;
 /// Longest name or version of an embedder, in bytes of UTF-8.
 pub const EMBEDDER_NAME_BYTES_MAX: usize = 128;
 /// Largest metadata object, in bytes of its compact JSON text.

@@ -103,16 +103,27 @@ interface Run {
   readonly newMetadata: () => Metadata;
 }
 
+/** What a call says beside its messages. */
+interface Incoming {
+  readonly metadata: Metadata;
+  getDeadline(): Date | number;
+}
+
+function incomingOf(call: Unary | Stream): Incoming {
+  return { metadata: call.metadata, getDeadline: () => call.getDeadline() };
+}
+
 async function answerUnary(run: Run, call: Unary, callback: sendUnaryData<Buffer>): Promise<void> {
   try {
-    callback(null, await answer(run, call.metadata, call.request));
+    callback(null, await answer(run, incomingOf(call), call.request));
   } catch (failure) {
     callback(grpcStatus(volleyError(failure), run.newMetadata()));
   }
 }
 
 /** Hands one message on. */
-async function answer(run: Run, metadata: Metadata, body: Buffer): Promise<Buffer> {
+async function answer(run: Run, incoming: Incoming, body: Buffer): Promise<Buffer> {
+  const { metadata } = incoming;
   const { name, method, service } = run;
   const collection = method.isGlobal === true ? undefined : (textField(body, COLLECTION) ?? '');
   const exchange = service.enter({
@@ -131,7 +142,17 @@ async function answer(run: Run, metadata: Metadata, body: Buffer): Promise<Buffe
     const key = first(metadata, 'idempotency-key');
     const beside = key === undefined ? {} : { idempotency_key: key };
     const { verb } = method;
-    const reply = await service.engine.send({ verb, beside, format: 'protobuf', body, collection });
+    const isStream = name.startsWith('Stream');
+    const shared = isStream ? service.streamContext(exchange.pass) : service.context(exchange.pass);
+    const context = { ...shared, ...deadlineOf(incoming) };
+    const reply = await service.engine.send({
+      verb,
+      beside,
+      format: 'protobuf',
+      body,
+      collection,
+      context,
+    });
     code = 'OK';
     bytesOut = reply.length;
     return Buffer.from(reply.buffer, reply.byteOffset, reply.byteLength);
@@ -156,7 +177,7 @@ function answerStream(run: Run, call: Stream, streams: Set<Stream>): void {
   let last = Promise.resolve();
   const handle = async (body: Buffer) => {
     if (hasFailed || call.cancelled) return;
-    const reply = await answer(run, call.metadata, body);
+    const reply = await answer(run, incomingOf(call), body);
     const pieces = [reply];
     waiting -= body.length;
     if (run.method.verb === 'write') {
@@ -201,6 +222,12 @@ function drained(call: Stream): Promise<void> {
     call.on('cancelled', done);
     if (call.cancelled) done();
   });
+}
+
+/** The deadline that gRPC carries with every call. */
+function deadlineOf({ getDeadline }: Incoming): { deadlineMs?: number } {
+  const leftMs = Number(getDeadline()) - Date.now();
+  return Number.isFinite(leftMs) ? { deadlineMs: Math.max(leftMs, 1) } : {};
 }
 
 function first(metadata: Metadata, name: string): string | undefined {

@@ -72,6 +72,7 @@ async function callTool(
         format: 'json',
         body,
         collection,
+        context: service.context(exchange.pass),
       });
       await notifyProgress(context, total, total);
       outcome.bytesOut = reply.length;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { VolleyError } from '../../errors.js';
-import type { Format } from '../../native/door.js';
+import type { CallContext, Format } from '../../native/door.js';
 import type { Exchange, Service } from '../service.js';
 import { volleyError } from '../service.js';
 import { discardBody, readBody } from './body.js';
@@ -10,7 +10,7 @@ import { queryFields } from './query.js';
 import { encodedReply, onlyRecord, replyStatus } from './reply.js';
 import { type Found, findRoute } from './routes.js';
 import { writeLines } from './stream.js';
-import { FORMATS, NDJSON_TYPE } from './types.js';
+import { BATCH_ID_HEADER, DEADLINE_HEADER, FORMATS, NDJSON_TYPE } from './types.js';
 
 /** Takes one request of `node:http`; never rejects. */
 export type RestHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
@@ -125,14 +125,16 @@ async function run(
   const { engine, requestBytesMax } = service;
   const type = contentType(request);
   if (type === NDJSON_TYPE && route.stream !== undefined) {
-    return await writeLines(request, response, { route, engine, pass, fields });
+    const context = service.streamContext(pass);
+    return await writeLines(request, response, { route, engine, pass, fields, context });
   }
   const isEmpty = route.input === 'query';
   const format = isEmpty ? 'json' : formatOf(type);
   const body = isEmpty ? EMPTY_BODY : await readBody(request, pass, requestBytesMax);
   const { verb } = route;
   const collection = parameters.collection;
-  let reply = await engine.send({ verb, beside: fields, format, body, collection });
+  const context = { ...service.context(pass), ...callContext(request) };
+  let reply = await engine.send({ verb, beside: fields, format, body, collection, context });
   const { status, code } = replyStatus(route, reply, format, body);
   if (parameters.id !== undefined) reply = onlyRecord(reply, parameters.id);
   const { bytes, headers } = await encodedReply(reply, header(request, 'accept-encoding'));
@@ -143,6 +145,21 @@ async function run(
   });
   response.end(bytes);
   return { code, bytesIn: isEmpty ? 0 : body.length, bytesOut: bytes.length };
+}
+
+/** What the caller says of the call itself. */
+function callContext(request: IncomingMessage): CallContext {
+  const batchId = header(request, BATCH_ID_HEADER);
+  const deadline = header(request, DEADLINE_HEADER);
+  const deadlineMs = Number(deadline);
+  if (deadline !== undefined && !(deadlineMs > 0)) {
+    const message = `${DEADLINE_HEADER} is ${deadline}, expected milliseconds above 0`;
+    throw new VolleyError('INVALID_ARGUMENT', message, { details: { field: DEADLINE_HEADER } });
+  }
+  return {
+    ...(batchId !== undefined && { batchId }),
+    ...(deadline !== undefined && { deadlineMs }),
+  };
 }
 
 /** A body without a type is taken for JSON; one of a form, which a page of any origin may send, is not. */

@@ -17,6 +17,7 @@ export function openApi(hasKeys: boolean): Schema {
     ['/health', 'Whether the process is up'],
     ['/ready', 'Whether requests are let in'],
     ['/api/v1/limits', 'Every limit with its unit'],
+    ['/api/v1/config', 'How the store treats batches'],
   ] as const) {
     paths[path] = {
       get: { summary, operationId: path.slice(1).replaceAll('/', '_'), responses: { 200: plain } },

@@ -30,6 +30,9 @@ export async function answerPlain(
     case '/api/v1/limits':
       await withRight(service, request, response, path, sendLimits);
       return true;
+    case '/api/v1/config':
+      await withRight(service, request, response, path, sendConfig);
+      return true;
     default:
       return false;
   }
@@ -57,7 +60,7 @@ async function withRight(
     surface: 'rest',
     request: `GET ${path}`,
     route: `GET ${path}`,
-    scope: 'read',
+    scope: path === '/metrics' ? 'read' : undefined,
     authorization: request.headers.authorization,
     collection: undefined,
   });
@@ -77,6 +80,10 @@ async function sendMetrics(service: Service, response: ServerResponse): Promise<
   });
   response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
   response.end(text);
+}
+
+async function sendConfig(service: Service, response: ServerResponse): Promise<void> {
+  sendJson(response, 200, await service.engine.call('config'));
 }
 
 async function sendLimits(service: Service, response: ServerResponse): Promise<void> {

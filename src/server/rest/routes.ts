@@ -7,7 +7,8 @@ export interface Route {
   readonly path: string;
   /** The engine's verb. */
   readonly verb: string;
-  readonly scope: Scope;
+  /** What the caller's key must have; absent = any key will do. */
+  readonly scope?: Scope;
   /** Where its fields come from. */
   readonly input: 'body' | 'query';
   /** What the collection's list in the body is called, where lines of it may come as a stream. */
@@ -141,6 +142,31 @@ export const ROUTES: readonly Route[] = [
     input: 'query',
     reply: 'CompactReply',
     summary: 'Rewrite the live records of mostly dead log files',
+  },
+  {
+    method: 'POST',
+    path: `${COLLECTION}/streams/offset`,
+    verb: 'stream.offset',
+    scope: 'write',
+    input: 'body',
+    reply: 'OffsetReply',
+    summary: 'Tell how many operations of a stream are committed',
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/batches/{batch_id}',
+    verb: 'batches.get',
+    input: 'query',
+    reply: 'BatchProgress',
+    summary: 'Tell how far a batch of the caller is',
+  },
+  {
+    method: 'DELETE',
+    path: '/api/v1/batches/{batch_id}',
+    verb: 'batches.cancel',
+    input: 'query',
+    reply: 'BatchProgress',
+    summary: 'Stop a batch of the caller, unless it is committed',
   },
   {
     method: 'POST',

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { VolleyError } from '../../errors.js';
+import type { CallContext } from '../../native/door.js';
 import type { Engine } from '../engine.js';
 import type { Pass } from '../gate.js';
 import { volleyError } from '../service.js';
@@ -33,6 +34,7 @@ export interface LineStream {
   readonly pass: Pass;
   /** The batch's options, and the collection. */
   readonly fields: Readonly<Record<string, unknown>>;
+  readonly context: CallContext;
 }
 
 /**
@@ -91,7 +93,10 @@ function refuseAtomic({ atomic }: Readonly<Record<string, unknown>>): void {
 const COMMA = Buffer.from(',');
 const END = Buffer.from(']}');
 
-function sendChunk({ route, engine, fields }: LineStream, chunk: Chunk): Promise<Uint8Array> {
+function sendChunk(
+  { route, engine, fields, context }: LineStream,
+  chunk: Chunk,
+): Promise<Uint8Array> {
   const pieces: Buffer[] = [Buffer.from(`{"${route.stream}":[`)];
   for (const [index, line] of chunk.lines.entries()) {
     if (index > 0) pieces.push(COMMA);
@@ -104,6 +109,7 @@ function sendChunk({ route, engine, fields }: LineStream, chunk: Chunk): Promise
     format: 'json',
     body: Buffer.concat(pieces),
     collection: fields.collection as string,
+    context,
   });
 }
 

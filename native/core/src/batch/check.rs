@@ -47,7 +47,11 @@ pub struct CheckedOperation {
 /// `BATCH_TOO_LARGE` beyond the caller's own cap, `INVALID_ARGUMENT` where an atomic batch has
 /// groups. All else is an error of one operation.
 pub fn check(request: &WriteRequest, shape: &CollectionShape) -> Result<Checked> {
-    check_size(request.options.batch_size_limit, request.operations.len())?;
+    check_batch_size(
+        "batch_size_limit",
+        request.options.batch_size_limit,
+        request.operations.len(),
+    )?;
     check_no_group_if_atomic(request)?;
     let check_one = |operation| check_operation(operation, &request.vectors, shape);
     let mut operations: Vec<CheckedOperation> =
@@ -82,7 +86,11 @@ pub fn check(request: &WriteRequest, shape: &CollectionShape) -> Result<Checked>
 /// # Errors
 /// `BATCH_TOO_LARGE` beyond the caller's own cap.
 pub fn check_search(request: &mut SearchRequest, shape: &CollectionShape) -> Result<Vec<usize>> {
-    check_size(request.batch_size_limit, request.queries.len())?;
+    check_batch_size(
+        "batch_size_limit",
+        request.batch_size_limit,
+        request.queries.len(),
+    )?;
     let mut to_embed = Vec::new();
     for (index, query) in request.queries.iter_mut().enumerate() {
         if query.refused.is_some() {
@@ -94,19 +102,43 @@ pub fn check_search(request: &mut SearchRequest, shape: &CollectionShape) -> Res
             Err(error) => query.refused = Some(Box::new(error)),
         }
     }
-    let refused = request
-        .queries
-        .iter()
-        .position(|query| query.refused.is_some());
-    if let (true, Some(cause)) = (request.atomic, refused) {
-        for query in &mut request.queries {
-            query
-                .refused
-                .get_or_insert_with(|| Box::new(aborted(None, cause)));
-        }
+    if abort_search(request) {
         to_embed.clear();
     }
     Ok(to_embed)
+}
+
+/// Where a search is atomic and one of its queries is refused, refuses all the others; returns
+/// whether it did.
+pub fn abort_search(request: &mut SearchRequest) -> bool {
+    let mut queries = request.queries.iter();
+    let refused = queries.position(|query| query.refused.is_some());
+    let (true, Some(cause)) = (request.atomic, refused) else {
+        return false;
+    };
+    for query in &mut request.queries {
+        query
+            .refused
+            .get_or_insert_with(|| Box::new(aborted(None, cause)));
+    }
+    true
+}
+
+/// Refuses a batch with more operations or queries than a limit allows.
+///
+/// # Errors
+/// `BATCH_TOO_LARGE`.
+pub fn check_batch_size(name: &str, limit: Option<usize>, actual: usize) -> Result<()> {
+    match limit {
+        Some(limit) if actual > limit => Err(Error::limit(
+            ErrorCode::BatchTooLarge,
+            name,
+            limit,
+            actual,
+            "operations",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Checks the numbers of one vector: count, every one finite, a length that has a direction.
@@ -190,19 +222,6 @@ impl Checked {
         for index in std::mem::take(&mut self.to_embed) {
             self.operations[index].error = Some(Box::new(error.clone()));
         }
-    }
-}
-
-fn check_size(limit: Option<usize>, actual: usize) -> Result<()> {
-    match limit {
-        Some(limit) if actual > limit => Err(Error::limit(
-            ErrorCode::BatchTooLarge,
-            "batch_size_limit",
-            limit,
-            actual,
-            "operations",
-        )),
-        _ => Ok(()),
     }
 }
 

@@ -6,19 +6,25 @@
 
 mod check;
 mod draft;
+mod fingerprint;
+mod gate;
 mod outcome;
 mod plan;
 mod reply;
 mod request;
 mod shape;
 
-pub use check::{Checked, CheckedOperation, check, check_search, check_vector};
+pub use check::{
+    Checked, CheckedOperation, abort_search, check, check_batch_size, check_search, check_vector,
+};
+pub use fingerprint::fingerprint;
+pub use gate::Gate;
 pub use outcome::{BatchStatus, Counts, Outcome, Status, WriteReply};
 pub use plan::{Action, Existing, NewMetadata, Plan, Previous, Row, State, plan};
 pub use reply::{Match, QueryResult, Record};
 pub use request::{
     Duplicates, Include, Level, Metadata, MetadataMode, Missing, OnConflict, Operation,
-    OperationKind, OutcomeDetail, Query, QueryInput, SearchRequest, VectorRange, Vectors,
-    WriteOptions, WriteRequest, WriteVerb,
+    OperationKind, OutcomeDetail, Query, QueryInput, SearchRequest, StreamPart, VectorRange,
+    Vectors, WriteOptions, WriteRequest, WriteVerb,
 };
 pub use shape::CollectionShape;

@@ -36,6 +36,20 @@ impl Status {
             Status::Failed => "failed",
         }
     }
+
+    /// The status of a word; what is no status counts as failed.
+    pub fn parse(word: &str) -> Self {
+        let all = [
+            Status::Created,
+            Status::Replaced,
+            Status::Updated,
+            Status::Deleted,
+            Status::Unchanged,
+            Status::Skipped,
+        ];
+        let found = all.into_iter().find(|status| status.as_str() == word);
+        found.unwrap_or(Status::Failed)
+    }
 }
 
 /// The result of one operation; its index is its place in the list.

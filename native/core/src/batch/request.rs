@@ -94,6 +94,8 @@ pub enum WriteVerb {
 /// How far a write has come; each level includes the ones before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
+    /// Taken in, and lost with a crash: the part of a stream that has not committed.
+    Received,
     /// In the log, as the store's durability promises.
     Durable,
     /// Visible to every read that starts now.
@@ -107,6 +109,7 @@ impl Level {
     /// The level as it stands on the wire, e.g. `applied`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Level::Received => "received",
             Level::Durable => "durable",
             Level::Applied => "applied",
             Level::Indexed => "indexed",
@@ -141,6 +144,19 @@ pub struct WriteOptions {
     pub outcomes: OutcomeDetail,
     /// Makes a retry of this very request harmless.
     pub idempotency_key: Option<String>,
+    /// Set where the batch is a chunk of a stream that can be resumed.
+    pub stream: Option<StreamPart>,
+    /// Set where the batch is a part of an atomic stream: the stage's number.
+    pub stage: Option<u64>,
+}
+
+/// Which part of a stream a batch is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamPart {
+    /// The caller's name for the stream.
+    pub stream_id: String,
+    /// Place of the batch's first operation in the stream, from 0.
+    pub offset: u64,
 }
 
 impl Default for WriteOptions {
@@ -153,6 +169,8 @@ impl Default for WriteOptions {
             wait_for: Level::default(),
             outcomes: OutcomeDetail::default(),
             idempotency_key: None,
+            stream: None,
+            stage: None,
         }
     }
 }

@@ -18,15 +18,17 @@ mod value;
 mod write;
 
 pub use encode::{
-    collection_reply, collections_reply, compact_reply, count_reply, drop_reply, embed_reply,
-    error_reply, get_reply, indexed_reply, limits_reply, list_reply, search_reply, write_reply,
+    collection_reply, collections_reply, compact_reply, config_reply, count_reply, drop_reply,
+    embed_reply, error_reply, get_reply, indexed_reply, limits_reply, list_reply, offset_reply,
+    progress_reply, reservation_reply, search_reply, stage_ended_reply, stage_reply, write_reply,
 };
 pub use format::Format;
 pub use request::{
-    CollectionInfo, CompactReport, CreateCollection, Embedder, Hnsw, ListRequest, Request, Resume,
+    BatchProgress, CollectionInfo, CompactReport, CreateCollection, Embedder, Hnsw, ListRequest,
+    Request, Resume,
 };
 
-use crate::batch::WriteVerb;
+use crate::batch::{WriteOptions, WriteVerb};
 use crate::error::{Error, Result};
 
 use block::Block;
@@ -47,14 +49,21 @@ fn split(line: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Reads one request: its line (see [`verb`]), its body in a [`Format`], and the vectors that came
-/// beside it. A field may stand in the line or in the body, not in both.
+/// Reads one request: its line (see [`verb`]), its body in a [`Format`], the vectors that came
+/// beside it, and `defaults`: what a write that does not say gets. A field may stand in the line
+/// or in the body, not in both.
 ///
 /// # Errors
 /// `UNSUPPORTED` for an unknown format; `INVALID_ARGUMENT` for an unknown verb or field, for text
 /// that is no JSON (with line and column), and for a block that does not fit; further
 /// `INVALID_FILTER`, `INVALID_QUERY` and `INVALID_ID` where these are the request's own.
-pub fn decode(line: &str, format: &str, body: &[u8], block: Vec<f32>) -> Result<Request> {
+pub fn decode(
+    line: &str,
+    format: &str,
+    body: &[u8],
+    block: Vec<f32>,
+    defaults: &WriteOptions,
+) -> Result<Request> {
     let (verb, beside) = split(line);
     let (body, block) = Format::parse(format)?.read(verb, body, block)?;
     let text = utf8(&body)?;
@@ -63,7 +72,7 @@ pub fn decode(line: &str, format: &str, body: &[u8], block: Vec<f32>) -> Result<
         fields.add(beside)?;
     }
     let mut block = Block::new(block);
-    let request = decode_verb(verb, &mut fields, &mut block)?;
+    let request = decode_verb(verb, &mut fields, &mut block, defaults)?;
     fields.finish()?;
     block.finish(verb)?;
     Ok(request)
@@ -77,7 +86,12 @@ fn utf8(body: &[u8]) -> Result<&str> {
     })
 }
 
-fn decode_verb<'a>(verb: &str, fields: &mut Fields<'a>, block: &mut Block) -> Result<Request> {
+fn decode_verb<'a>(
+    verb: &str,
+    fields: &mut Fields<'a>,
+    block: &mut Block,
+    defaults: &WriteOptions,
+) -> Result<Request> {
     match verb {
         "collections.create" => collections::create(fields),
         "collections.list" => Ok(Request::ListCollections),
@@ -87,10 +101,10 @@ fn decode_verb<'a>(verb: &str, fields: &mut Fields<'a>, block: &mut Block) -> Re
         "collections.drop" => Ok(Request::Drop {
             collection: fields.collection()?,
         }),
-        "insert" => write::decode(WriteVerb::Insert, fields, block),
-        "update" => write::decode(WriteVerb::Update, fields, block),
-        "delete" => write::decode(WriteVerb::Delete, fields, block),
-        "write" => write::decode(WriteVerb::Mixed, fields, block),
+        "insert" => write::decode(WriteVerb::Insert, fields, block, defaults),
+        "update" => write::decode(WriteVerb::Update, fields, block, defaults),
+        "delete" => write::decode(WriteVerb::Delete, fields, block, defaults),
+        "write" => write::decode(WriteVerb::Mixed, fields, block, defaults),
         "search" => search::decode(fields, block),
         "get" => read::get(fields),
         "list" => read::list(fields),
@@ -103,6 +117,22 @@ fn decode_verb<'a>(verb: &str, fields: &mut Fields<'a>, block: &mut Block) -> Re
         }),
         "resume" => read::resume(fields, block),
         "limits" => Ok(Request::Limits),
+        "config" => Ok(Request::Config),
+        "batches.get" => Ok(Request::BatchProgress {
+            batch_id: read::batch_id(fields)?,
+        }),
+        "batches.cancel" => Ok(Request::CancelBatch {
+            batch_id: read::batch_id(fields)?,
+            code: read::cancel_reason(fields)?,
+        }),
+        "stream.offset" => read::stream_offset(fields),
+        "stage.begin" => Ok(Request::BeginStage {
+            collection: fields.collection()?,
+        }),
+        "stage.commit" => read::end_stage(fields, true),
+        "stage.drop" => read::end_stage(fields, false),
+        "memory.reserve" => read::reserve(fields),
+        "memory.release" => read::release(fields),
         _ => {
             let message = format!("unknown verb `{}`", fields::clip(verb));
             Err(Error::invalid("verb", message))

@@ -5,8 +5,9 @@ use super::fields::{Fields, missing};
 use super::request::{ListRequest, Request, Resume};
 use super::search::{filter, include};
 use super::value;
+use super::write::name;
 use crate::error::{Error, ErrorCode, Result};
-use crate::limits::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
+use crate::limits::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, STREAM_ID_BYTES_MAX};
 
 pub(super) fn get(fields: &mut Fields<'_>) -> Result<Request> {
     let collection = fields.collection()?;
@@ -69,6 +70,54 @@ pub(super) fn resume(fields: &mut Fields<'_>, block: &mut Block) -> Result<Reque
     Ok(Request::Resume(Resume {
         token,
         failed,
+        attempts: fields.integer("attempts")?,
         vectors,
     }))
+}
+
+pub(super) fn batch_id(fields: &mut Fields<'_>) -> Result<String> {
+    fields
+        .string("batch_id", ErrorCode::InvalidArgument)?
+        .ok_or_else(|| missing("batch_id"))
+}
+
+pub(super) fn stream_offset(fields: &mut Fields<'_>) -> Result<Request> {
+    Ok(Request::StreamOffset {
+        collection: fields.collection()?,
+        stream_id: name(fields, "stream_id", STREAM_ID_BYTES_MAX)?
+            .ok_or_else(|| missing("stream_id"))?,
+    })
+}
+
+pub(super) fn reserve(fields: &mut Fields<'_>) -> Result<Request> {
+    let bytes = fields.integer("bytes")?.ok_or_else(|| missing("bytes"))?;
+    Ok(Request::ReserveMemory {
+        bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+        deletes: fields.boolean("deletes")?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn release(fields: &mut Fields<'_>) -> Result<Request> {
+    let reservation = fields.integer("reservation")?;
+    Ok(Request::ReleaseMemory {
+        reservation: reservation.ok_or_else(|| missing("reservation"))?,
+    })
+}
+
+pub(super) fn cancel_reason(fields: &mut Fields<'_>) -> Result<ErrorCode> {
+    let reasons = [
+        ("cancelled", ErrorCode::Cancelled),
+        ("deadline", ErrorCode::DeadlineExceeded),
+    ];
+    Ok(fields
+        .word("reason", &reasons)?
+        .unwrap_or(ErrorCode::Cancelled))
+}
+
+pub(super) fn end_stage(fields: &mut Fields<'_>, commit: bool) -> Result<Request> {
+    Ok(Request::EndStage {
+        collection: fields.collection()?,
+        stage: fields.integer("stage")?.ok_or_else(|| missing("stage"))?,
+        commit,
+    })
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{Include, SearchRequest, WriteRequest};
 use crate::embed::EmbedderDescription;
+use crate::error::ErrorCode;
 use crate::filter::Filter;
-use crate::index::Metric;
+use crate::index::{FoldCounters, Metric, RepairCounters};
 use crate::record::Sequence;
 
 /// One decoded request.
@@ -78,6 +79,94 @@ pub enum Request {
     Resume(Resume),
     /// Tell every limit.
     Limits,
+    /// Tell how batches are treated.
+    Config,
+    /// Tell how far a batch is.
+    BatchProgress {
+        /// Its name.
+        batch_id: String,
+    },
+    /// Stop a batch before its commit.
+    CancelBatch {
+        /// Its name.
+        batch_id: String,
+        /// What its caller is told: `CANCELLED` or `DEADLINE_EXCEEDED`.
+        code: ErrorCode,
+    },
+    /// Tell how far a stream has come.
+    StreamOffset {
+        /// The collection's name.
+        collection: String,
+        /// The stream's name.
+        stream_id: String,
+    },
+    /// Begin an atomic stream.
+    BeginStage {
+        /// The collection's name.
+        collection: String,
+    },
+    /// End an atomic stream.
+    EndStage {
+        /// The collection's name.
+        collection: String,
+        /// The stage's number.
+        stage: u64,
+        /// Whether it becomes visible; else it is given up.
+        commit: bool,
+    },
+    /// Reserve memory for a later call.
+    ReserveMemory {
+        /// How much, as that call's header and block will count.
+        bytes: usize,
+        /// Whether that call is a delete.
+        deletes: bool,
+    },
+    /// Give reserved memory back.
+    ReleaseMemory {
+        /// Names the reservation.
+        reservation: u64,
+    },
+}
+
+/// How far a batch is.
+#[derive(Clone, Debug, Serialize)]
+pub struct BatchProgress {
+    /// Its name.
+    pub batch_id: String,
+    /// The verb that began it.
+    pub verb: String,
+    /// The collection, once it is known.
+    pub collection: Option<String>,
+    /// `running`, `success`, `partial`, `failed` or `cancelled`.
+    pub status: &'static str,
+    /// Operations in all, once they are decoded.
+    pub total: Option<usize>,
+    /// Operations decoded.
+    pub received: usize,
+    /// Operations in the log, as the store's durability promises.
+    pub durable: usize,
+    /// Operations that every read sees.
+    pub applied: usize,
+    /// Operations that are in the graph.
+    pub indexed: usize,
+    /// Operations that failed.
+    pub failed: usize,
+    /// Bytes that came.
+    pub bytes: usize,
+    /// Operations per second so far.
+    pub rate_per_s: f64,
+    /// Bytes of the memory budget in use by all calls.
+    pub memory_bytes: usize,
+    /// The batch's number, where it has committed.
+    pub sequence: Option<Sequence>,
+    /// Why it was refused or stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<&'static str>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    /// Milliseconds since it came, or that it took.
+    pub processing_time_ms: f64,
 }
 
 /// A collection to be made.
@@ -148,6 +237,8 @@ pub struct Resume {
     pub token: String,
     /// Why there are no embeddings.
     pub failed: Option<String>,
+    /// How often the embedder was asked.
+    pub attempts: Option<u64>,
     /// The embeddings end to end, in the order of the texts.
     pub vectors: Vec<f32>,
 }
@@ -189,6 +280,10 @@ pub struct CollectionInfo {
     pub graph_bytes: usize,
     /// Instructions that distances are computed with: `scalar`, `avx2` or `avx512`.
     pub instruction_set: String,
+    /// What folding rows into the graph has cost since the collection was opened.
+    pub folds: FoldCounters,
+    /// What taking dead rows out of the graph has cost since then.
+    pub repairs: RepairCounters,
 }
 
 /// What a compaction did.

@@ -8,9 +8,14 @@ mod writes;
 
 use serde_json::Value;
 
-use super::{Request, decode};
-use crate::batch::{Operation, SearchRequest, WriteRequest};
+use super::Request;
+use crate::batch::{Operation, SearchRequest, WriteOptions, WriteRequest};
 use crate::error::{Error, ErrorCode, Result};
+
+/// Decodes where the store has no defaults of its own.
+fn decode(verb: &str, format: &str, header: &[u8], block: Vec<f32>) -> Result<Request> {
+    super::decode(verb, format, header, block, &WriteOptions::default())
+}
 
 fn decode_json(verb: &str, body: &Value) -> Result<Request> {
     decode(verb, "json", body.to_string().as_bytes(), Vec::new())

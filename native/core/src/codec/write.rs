@@ -8,10 +8,10 @@ use super::request::Request;
 use super::value;
 use crate::batch::{
     Duplicates, Level, Metadata, MetadataMode, Missing, OnConflict, Operation, OperationKind,
-    OutcomeDetail, VectorRange, WriteOptions, WriteRequest, WriteVerb,
+    OutcomeDetail, StreamPart, VectorRange, WriteOptions, WriteRequest, WriteVerb,
 };
 use crate::error::{Error, ErrorCode, Result};
-use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
+use crate::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STREAM_ID_BYTES_MAX};
 
 const ON_CONFLICT: [(&str, OnConflict); 3] = [
     ("error", OnConflict::Error),
@@ -49,9 +49,10 @@ pub(super) fn decode<'a>(
     verb: WriteVerb,
     fields: &mut Fields<'a>,
     block: &mut Block,
+    defaults: &WriteOptions,
 ) -> Result<Request> {
     let collection = fields.collection()?;
-    let options = options(fields)?;
+    let options = options(fields, defaults)?;
     let operations = match verb {
         WriteVerb::Insert => {
             let rule = Rule::Insert(on_conflict(fields)?);
@@ -81,8 +82,7 @@ pub(super) fn decode<'a>(
     })
 }
 
-fn options(fields: &mut Fields<'_>) -> Result<WriteOptions> {
-    let defaults = WriteOptions::default();
+fn options(fields: &mut Fields<'_>, defaults: &WriteOptions) -> Result<WriteOptions> {
     Ok(WriteOptions {
         atomic: fields.boolean("atomic")?.unwrap_or(defaults.atomic),
         batch_size_limit: batch_size_limit(fields)?,
@@ -90,8 +90,22 @@ fn options(fields: &mut Fields<'_>) -> Result<WriteOptions> {
         validate_only: fields.boolean("validate_only")?.unwrap_or_default(),
         wait_for: fields.word("wait_for", &WAIT_FOR)?.unwrap_or_default(),
         outcomes: fields.word("outcomes", &OUTCOMES)?.unwrap_or_default(),
-        idempotency_key: idempotency_key(fields)?,
+        idempotency_key: name(fields, "idempotency_key", IDEMPOTENCY_KEY_BYTES_MAX)?,
+        stream: stream(fields)?,
+        stage: fields.integer("stage")?,
     })
+}
+
+/// `stream_id` and `offset` belong together.
+fn stream(fields: &mut Fields<'_>) -> Result<Option<StreamPart>> {
+    let stream_id = name(fields, "stream_id", STREAM_ID_BYTES_MAX)?;
+    let offset = fields.integer("offset")?;
+    match (stream_id, offset) {
+        (Some(stream_id), Some(offset)) => Ok(Some(StreamPart { stream_id, offset })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(missing("offset")),
+        (None, Some(_)) => Err(missing("stream_id")),
+    }
 }
 
 pub(super) fn batch_size_limit(fields: &mut Fields<'_>) -> Result<Option<usize>> {
@@ -104,21 +118,23 @@ pub(super) fn batch_size_limit(fields: &mut Fields<'_>) -> Result<Option<usize>>
     }
 }
 
-fn idempotency_key(fields: &mut Fields<'_>) -> Result<Option<String>> {
-    let key = fields.string("idempotency_key", ErrorCode::InvalidArgument)?;
-    match &key {
-        Some(key) if key.is_empty() => Err(Error::invalid(
-            "idempotency_key",
-            "`idempotency_key` is empty",
-        )),
-        Some(key) if key.len() > IDEMPOTENCY_KEY_BYTES_MAX => Err(Error::limit(
+/// A name of the caller's: any string that is neither empty nor too long.
+pub(super) fn name(
+    fields: &mut Fields<'_>,
+    field: &'static str,
+    bytes_max: usize,
+) -> Result<Option<String>> {
+    let name = fields.string(field, ErrorCode::InvalidArgument)?;
+    match &name {
+        Some(name) if name.is_empty() => Err(Error::invalid(field, format!("`{field}` is empty"))),
+        Some(name) if name.len() > bytes_max => Err(Error::limit(
             ErrorCode::InvalidArgument,
-            "idempotency_key",
-            IDEMPOTENCY_KEY_BYTES_MAX,
-            key.len(),
+            field,
+            bytes_max,
+            name.len(),
             "bytes",
         )),
-        _ => Ok(key),
+        _ => Ok(name),
     }
 }
 

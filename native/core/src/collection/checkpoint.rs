@@ -1,13 +1,14 @@
 //! The file that lets a collection open without reading its log from the start.
 //!
-//! It holds only what is derived: where rows stand, filters, statistics, codes and graph. It is
-//! written beside the old one and takes its place by a rename; layout: `docs/log-format.md`.
+//! It holds only what is derived: where rows stand, filters, statistics, codes, graph, and what is
+//! remembered of recent batches. It is written beside the old one and takes its place by a rename; layout: `docs/log-format.md`.
 
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
 use super::ids::IdTable;
+use super::kept::{self, KeptReply, Replies, StreamOffset, Streams};
 use super::snapshot::{SlotState, Snapshot, TailRow};
 use crate::cow::CowVec;
 use crate::embed::Statistics;
@@ -36,7 +37,9 @@ enum Section {
     Filters = 7,
     Statistics = 8,
     Graph = 9,
-    End = 10,
+    Replies = 10,
+    Streams = 11,
+    End = 12,
 }
 
 /// A collection as a checkpoint describes it; its log files are opened by recovery.
@@ -59,6 +62,10 @@ pub struct Checkpoint {
     pub statistics: Option<Statistics>,
     /// The graph's builder.
     pub builder: Builder,
+    /// The replies to requests with idempotency keys.
+    pub replies: Replies,
+    /// How far streams have come.
+    pub streams: Streams,
 }
 
 /// Writes a checkpoint durably. The log must be synced up to the snapshot's position.
@@ -88,7 +95,7 @@ pub fn write(
     storage.sync_directory(directory)
 }
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 12] = [
     Section::Head,
     Section::Slots,
     Section::Ids,
@@ -98,6 +105,8 @@ const SECTIONS: [Section; 10] = [
     Section::Filters,
     Section::Statistics,
     Section::Graph,
+    Section::Replies,
+    Section::Streams,
     Section::End,
 ];
 
@@ -155,8 +164,23 @@ fn encode(section: Section, snapshot: &Snapshot, builder: &Builder, out: &mut Ve
             }
         }
         Section::Graph => builder.save(out),
+        Section::Replies => {
+            for reply in snapshot.replies.iter() {
+                append_entry(out, &reply.encode());
+            }
+        }
+        Section::Streams => {
+            for stream in snapshot.streams.iter() {
+                append_entry(out, &stream.encode());
+            }
+        }
         Section::End => {}
     }
+}
+
+fn append_entry(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
 }
 
 /// Reads the checkpoint of a collection; `None` where none was written yet.
@@ -207,6 +231,8 @@ fn read_sections(reader: &mut Reader<'_>, graph: &Arc<Graph>) -> Result<Checkpoi
         Some(Statistics::decode(statistics)?)
     };
     let builder = Builder::load(Arc::clone(graph), reader.section(Section::Graph)?.rest)?;
+    let replies = reader.section(Section::Replies)?.replies()?;
+    let streams = reader.section(Section::Streams)?.streams()?;
     reader.section(Section::End)?;
     Ok(Checkpoint {
         manifest,
@@ -218,6 +244,8 @@ fn read_sections(reader: &mut Reader<'_>, graph: &Arc<Graph>) -> Result<Checkpoi
         filters,
         statistics,
         builder,
+        replies,
+        streams,
     })
 }
 
@@ -324,6 +352,27 @@ impl<'a> Reader<'a> {
             });
         }
         Ok(tail)
+    }
+
+    fn entry(&mut self) -> Result<&'a [u8]> {
+        let length = self.u32()?;
+        self.take(length as usize)
+    }
+
+    fn replies(mut self) -> Result<Replies> {
+        let mut replies = kept::no_replies();
+        while !self.rest.is_empty() {
+            replies.insert(Arc::new(KeptReply::decode(self.entry()?)?));
+        }
+        Ok(replies)
+    }
+
+    fn streams(mut self) -> Result<Streams> {
+        let mut streams = kept::no_streams();
+        while !self.rest.is_empty() {
+            streams.insert(Arc::new(StreamOffset::decode(self.entry()?)?));
+        }
+        Ok(streams)
     }
 
     fn dead(mut self, count: usize) -> Result<Vec<Slot>> {

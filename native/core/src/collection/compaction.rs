@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::snapshot::Snapshot;
 use crate::codec::CompactReport;
 use crate::error::Result;
-use crate::log::{Location, LogFile, RowsWriter};
+use crate::log::{FileKind, Location, LogFile, RowsWriter};
 use crate::record::Slot;
 
 /// A sealed file is rewritten when at most one in this many of its bytes is live.
@@ -41,13 +41,17 @@ impl Moves {
     }
 }
 
-/// The sealed files of which at most half is live.
+/// The sealed files of which at most half is live. Those from the snapshot's position on are not
+/// asked: they are replayed, and the rows of open stages stand there.
 ///
 /// # Errors
 /// `CORRUPTED` where a live row is not what was written.
 pub fn dying_files(snapshot: &Snapshot) -> Result<BTreeSet<u32>> {
     let live = live_bytes(snapshot)?;
     let is_dying = |file: &&Arc<LogFile>| {
+        if file.kind() == FileKind::Log && file.number() >= snapshot.position.file {
+            return false;
+        }
         let live = live.get(&file.number()).copied().unwrap_or(0);
         file.sealed_bytes()
             .is_some_and(|bytes| live * LIVE_SHARE <= u64::from(bytes))

@@ -12,14 +12,17 @@ mod cursors;
 mod ids;
 mod indexer;
 mod info;
+mod kept;
 mod mailbox;
 mod queue;
 mod reader;
+mod recent;
 mod recovery;
 mod search;
 mod shared;
 mod slots;
 mod snapshot;
+mod stages;
 mod writer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,14 +30,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 pub use config::{CollectionConfig, Durability, SYNC_INTERVAL_MS, Thresholds};
+pub use kept::{Claim, KeptReply};
 pub use mailbox::OnCompacted;
-pub use queue::{OnWritten, WriteJob};
+pub use queue::{OnWritten, StageStep, Terms, WriteJob};
 pub use reader::Page;
 pub use search::{EF_SEARCH_DEFAULT, Found, Match};
 pub use shared::Shared;
 pub use snapshot::{SlotState, Snapshot, TailRow};
 
-use crate::batch::{Include, Record, SearchRequest};
+use crate::batch::{Gate, Include, Record, SearchRequest};
 use crate::codec::CollectionInfo;
 use crate::embed::Lexical;
 use crate::error::{Error, ErrorCode, Result};
@@ -164,10 +168,50 @@ impl Collection {
         self.shared.queue.push_job(job);
     }
 
+    /// Claims an idempotency key for one request, and tells what an earlier request with this key
+    /// was answered.
+    ///
+    /// # Errors
+    /// `IDEMPOTENCY_IN_FLIGHT` where another request has the key; `IDEMPOTENCY_MISMATCH` where it
+    /// was used by a request with another fingerprint.
+    pub fn claim(
+        &self,
+        caller: &str,
+        key: &str,
+        fingerprint: u128,
+    ) -> Result<(Claim, Option<Arc<KeptReply>>)> {
+        let claim = self
+            .shared
+            .keys
+            .claim((caller.to_owned(), key.to_owned()))?;
+        // Whoever had the key before has let it go after its commit was published.
+        let snapshot = self.snapshot();
+        match snapshot.replies.get(claim.key(), kept::now_ms()) {
+            Some(reply) if !reply.answers(fingerprint) => {
+                let message = "the idempotency key was used for another request";
+                Err(Error::new(ErrorCode::IdempotencyMismatch, message)
+                    .with("idempotency_key", key)
+                    .with("sequence", reply.sequence))
+            }
+            reply => Ok((claim, reply.cloned())),
+        }
+    }
+
+    /// How many operations of a stream, from its beginning, are committed; 0 for one that is not
+    /// known (any more).
+    pub fn stream_offset(&self, caller: &str, stream_id: &str) -> u64 {
+        let key = (caller.to_owned(), stream_id.to_owned());
+        let snapshot = self.snapshot();
+        let found = snapshot.streams.get(&key, kept::now_ms());
+        found.map_or(0, |stream| stream.offset)
+    }
+
     /// Answers a batch of queries, whose texts are embedded, on one snapshot.
-    pub fn search(&self, snapshot: &Snapshot, request: &SearchRequest) -> Vec<Found> {
-        let graph = &self.shared.graph;
-        search::Searcher::new(snapshot, graph, &self.config, &self.thresholds, request).run(request)
+    ///
+    /// Once the gate is shut the queries that were not begun are not.
+    pub fn search(&self, snapshot: &Snapshot, request: &SearchRequest, gate: &Gate) -> Vec<Found> {
+        let (graph, thresholds) = (&self.shared.graph, &self.thresholds);
+        search::Searcher::new(snapshot, graph, &self.config, thresholds, request).run(request, gate)
     }
 
     /// The record of a match.
@@ -209,6 +253,12 @@ impl Collection {
     /// How many records pass a filter.
     pub fn count(&self, filter: Option<&Filter>) -> u64 {
         reader::count(&self.snapshot(), filter)
+    }
+
+    /// Calls back with `true` once a batch is in the graph as a whole, or with `false` where it
+    /// will not be, because the collection closes.
+    pub fn when_batch_indexed(&self, sequence: Sequence, told: Box<dyn FnOnce(bool) + Send>) {
+        self.shared.when_indexed(sequence, told);
     }
 
     /// Calls back with the sequence that is indexed, once everything applied now is.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::compaction::Moves;
-use crate::batch::{Checked, WriteReply, WriteRequest};
+use crate::batch::{Checked, Gate, WriteReply, WriteRequest};
 use crate::error::{Error, Result};
 use crate::index::Entry;
 use crate::log::{LogFile, RowsWriter};
@@ -20,8 +20,36 @@ pub struct WriteJob {
     pub request: WriteRequest,
     /// What the stateless check found out.
     pub checked: Checked,
+    /// What its commit depends on and remembers.
+    pub terms: Terms,
     /// Whom to tell.
     pub on_written: OnWritten,
+}
+
+/// What a commit depends on and remembers, beside the batch itself.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// Who calls; empty for callers of this process.
+    pub caller: String,
+    /// The batch's name in progress reports.
+    pub batch_id: String,
+    /// Digest of the request, where it has an idempotency key.
+    pub fingerprint: Option<u128>,
+    /// The point of no return.
+    pub gate: Arc<Gate>,
+    /// What it does to an atomic stream, where it is part of one.
+    pub step: Option<StageStep>,
+}
+
+/// What a job does to an atomic stream, which is named by a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageStep {
+    /// Its operations are a part of the stream.
+    Append(u64),
+    /// All parts are there: they become visible at once.
+    Commit(u64),
+    /// The stream is given up.
+    Drop(u64),
 }
 
 impl WriteJob {

@@ -8,22 +8,24 @@ use super::apply::Applier;
 use super::checkpoint::{self, Checkpoint};
 use super::config::{CollectionConfig, Thresholds};
 use super::ids::IdTable;
+use super::kept::{self, KeptReply, StreamOffset};
 use super::slots::SlotAllocator;
 use super::snapshot::Snapshot;
 use crate::cow::CowVec;
 use crate::embed::{EmbedderDescription, Statistics};
 use crate::error::{Error, Result};
 use crate::filter::{FilterChanges, FilterIndex};
-use crate::index::{Builder, Graph};
+use crate::index::{Builder, Graph, Metric};
 use crate::log::{
-    self, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind, RowView,
+    self, CommittedBatch, Location, LogFiles, LogWriter, Manifest, Position, RowGuard, RowKind,
+    RowView,
 };
 use crate::metadata;
 use crate::record::{Sequence, Slot};
 use crate::storage::Storage;
 
 /// Rows whose changes to the filter index are made together.
-const REPLAYED_ROWS: usize = 8192;
+pub const REPLAYED_ROWS: usize = 8192;
 
 /// A collection as it was when it was last open.
 pub struct Recovered {
@@ -52,7 +54,7 @@ pub fn open(
     thresholds: &Thresholds,
 ) -> Result<Recovered> {
     let graph = Arc::new(Graph::new(config.index_parameters()));
-    let checkpoint = match checkpoint::read(&**storage, directory, &graph)? {
+    let mut checkpoint = match checkpoint::read(&**storage, directory, &graph)? {
         Some(checkpoint) => checkpoint,
         None => empty(&graph, config),
     };
@@ -62,9 +64,10 @@ pub fn open(
     // Old versions are read while batches are applied, from files that replay may reach only
     // later, so the rows are noted first and applied when all files are open.
     let mut rows: Vec<(Sequence, Location)> = Vec::new();
-    let recovery = log::recover(&**storage, &log_directory, &checkpoint.manifest, |batch| {
+    let manifest = checkpoint.manifest.clone();
+    let recovery = log::recover(&**storage, &log_directory, &manifest, |batch| {
         rows.extend(batch.rows().map(|(location, _)| (batch.sequence, location)));
-        Ok(())
+        remember(&mut checkpoint, batch)
     })?;
     for leftover in &recovery.leftovers {
         storage.remove(leftover)?;
@@ -80,8 +83,11 @@ pub fn open(
         sequence: 0,
         filters: FilterChanges::default(),
     };
-    if applier.state.slots.is_empty() {
-        bound_length(applier.state, &graph, &rows)?;
+    if applier.state.slots.is_empty() && config.metric == Metric::DotProduct {
+        let sequence = rows.first().map(|(sequence, _)| *sequence);
+        let first = rows.iter().take_while(|row| Some(row.0) == sequence);
+        let first: Vec<Location> = first.map(|row| row.1).collect();
+        bound_length(applier.state, &graph, &first)?;
     }
     for rows in rows.chunks(REPLAYED_ROWS) {
         for (sequence, location) in rows {
@@ -104,6 +110,19 @@ pub fn open(
     })
 }
 
+/// What a batch says beside its rows.
+fn remember(checkpoint: &mut Checkpoint, batch: &CommittedBatch<'_>) -> Result<()> {
+    if let Some(bytes) = batch.idempotency {
+        let reply = KeptReply::decode(bytes)?;
+        checkpoint.replies.insert(Arc::new(reply));
+    }
+    if let Some(bytes) = batch.stream_offsets {
+        let offset = StreamOffset::decode(bytes)?;
+        checkpoint.streams.insert(Arc::new(offset));
+    }
+    Ok(())
+}
+
 fn empty(graph: &Arc<Graph>, config: &CollectionConfig) -> Checkpoint {
     let lexical = config
         .embedder
@@ -119,6 +138,8 @@ fn empty(graph: &Arc<Graph>, config: &CollectionConfig) -> Checkpoint {
         filters: FilterIndex::default(),
         statistics: lexical.then(Statistics::default),
         builder: Builder::new(Arc::clone(graph)),
+        replies: kept::no_replies(),
+        streams: kept::no_streams(),
     }
 }
 
@@ -140,18 +161,20 @@ fn begin(checkpoint: Checkpoint, files: LogFiles) -> (Snapshot, SlotAllocator, B
         dead: Arc::new(checkpoint.dead),
         entry: checkpoint.builder.entry(),
         files,
+        replies: checkpoint.replies,
+        streams: checkpoint.streams,
     };
     (state, allocator, checkpoint.builder)
 }
 
 /// The first batch decides the scale of dot products, now as when it was written.
-fn bound_length(state: &Snapshot, graph: &Graph, rows: &[(Sequence, Location)]) -> Result<()> {
-    let first = rows.first().map(|(sequence, _)| *sequence);
-    let batch = rows
-        .iter()
-        .take_while(|(sequence, _)| Some(*sequence) == first);
+///
+/// # Errors
+/// `CORRUPTED` where a row is not what was written.
+pub fn bound_length(state: &Snapshot, graph: &Graph, batch: &[Location]) -> Result<()> {
     let guards: Vec<RowGuard> = batch
-        .map(|(_, location)| state.files.row(*location))
+        .iter()
+        .map(|location| state.files.row(*location))
         .collect::<Result<_>>()?;
     let vectors: Vec<_> = guards.iter().map(|guard| guard.view().vector()).collect();
     graph.bound_length(&mut vectors.iter().map(|vector| &**vector));
@@ -167,7 +190,10 @@ fn encode_tail(state: &Snapshot, graph: &Graph) -> Result<()> {
 }
 
 /// One row of a committed batch. It is a resolved action, so nothing is decided again.
-fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
+///
+/// # Errors
+/// `CORRUPTED` where the row is not what was written, or changes a record that is not there.
+pub fn replay(applier: &mut Applier<'_>, location: Location) -> Result<()> {
     let guard = applier.state.files.row(location)?;
     let row = guard.view();
     let id = row.id();

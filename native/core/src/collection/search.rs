@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 
 use super::config::{CollectionConfig, Thresholds};
 use super::snapshot::Snapshot;
-use crate::batch::{Query, QueryInput, SearchRequest, check_vector};
+use crate::batch::{Gate, Query, QueryInput, SearchRequest, check_vector};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
 use crate::index::{self, Candidate, Graph, Scratch, Selection};
@@ -100,10 +100,14 @@ impl<'a> Searcher<'a> {
     }
 
     /// Answers all queries, in request order, on the current pool's threads.
-    pub fn run(&self, request: &SearchRequest) -> Vec<Found> {
+    pub fn run(&self, request: &SearchRequest, gate: &Gate) -> Vec<Found> {
         let answer = |scratch: &mut Scratch, query: &Query| {
             let began = Instant::now();
-            let matches = self.answer(query, request, scratch);
+            let matches = if gate.is_shut() {
+                Err(Error::new(ErrorCode::Cancelled, "the search was stopped"))
+            } else {
+                self.answer(query, request, scratch)
+            };
             Found {
                 matches,
                 elapsed: began.elapsed(),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::cursors::Cursors;
+use super::kept::KeysInFlight;
 use super::mailbox::Mailbox;
 use super::queue::Queue;
 use super::snapshot::Snapshot;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub mailbox: Mailbox,
     /// Snapshots that lists in progress hold.
     pub cursors: Cursors,
+    /// Idempotency keys of running requests.
+    pub keys: Arc<KeysInFlight>,
     published: ArcSwap<Snapshot>,
     durable: AtomicU64,
     waiting: Mutex<Vec<(Sequence, OnIndexed)>>,
@@ -39,6 +42,7 @@ impl Shared {
             queue: Queue::default(),
             mailbox: Mailbox::default(),
             cursors: Cursors::default(),
+            keys: Arc::default(),
             durable: AtomicU64::new(snapshot.sequence),
             published: ArcSwap::new(snapshot),
             waiting: Mutex::default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::ids::IdTable;
+use super::kept::{Replies, Streams};
 use crate::batch::{Existing, State};
 use crate::cow::CowVec;
 use crate::embed::Statistics;
@@ -62,6 +63,10 @@ pub struct Snapshot {
     pub entry: Arc<Entry>,
     /// Where rows are read from.
     pub files: LogFiles,
+    /// The replies to requests with idempotency keys.
+    pub replies: Replies,
+    /// How far streams have come.
+    pub streams: Streams,
 }
 
 impl Snapshot {

@@ -1,18 +1,23 @@
 //! The one writer of a collection: plan, log, apply, publish.
 
+mod staging;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::apply::Applier;
 use super::config::{Durability, SYNC_INTERVAL_MS, Thresholds};
-use super::queue::{IndexUpdate, OnWritten, Work, WriteJob};
+use super::kept::{self, Kept};
+use super::queue::{IndexUpdate, OnWritten, StageStep, Terms, Work, WriteJob};
 use super::shared::Shared;
 use super::slots::SlotAllocator;
 use super::snapshot::Snapshot;
+use super::stages::StagedBatch;
 use crate::batch::{Checked, Level, Plan, Row, WriteReply, WriteRequest, plan};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::filter::FilterChanges;
-use crate::log::{Batch, BatchEncoder, LogWriter};
+use crate::log::{Batch, LogWriter};
 use crate::record::Sequence;
 
 type Published = Box<dyn FnOnce() + Send>;
@@ -30,6 +35,8 @@ pub struct Writer {
     unsynced: bool,
     /// An append has failed since the last publication.
     lost: bool,
+    /// Atomic streams whose parts are coming.
+    stages: BTreeMap<u64, StagedBatch>,
 }
 
 /// A batch that is in the log and applied, but not yet published and acknowledged.
@@ -61,6 +68,7 @@ impl Writer {
             synced: Instant::now(),
             unsynced: false,
             lost: false,
+            stages: BTreeMap::new(),
         }
     }
 
@@ -84,19 +92,14 @@ impl Writer {
     fn step(&mut self, work: Work) {
         self.publish_updates(work.updates);
         let mut pending = Vec::with_capacity(work.jobs.len());
-        for WriteJob {
-            request,
-            checked,
-            on_written,
-        } in work.jobs
-        {
+        for mut job in work.jobs {
             let before = self.state.sequence;
-            let reply = self.commit(&request, &checked);
+            let reply = self.run_job(&mut job);
             let committed = self.state.sequence > before;
             pending.push(Pending {
-                request,
+                request: job.request,
                 reply,
-                on_written,
+                on_written: job.on_written,
                 committed,
             });
         }
@@ -107,7 +110,9 @@ impl Writer {
         if !pending.is_empty() {
             self.publish();
         }
-        self.acknowledge(pending);
+        for batch in pending {
+            (batch.on_written)(batch.request, batch.reply);
+        }
     }
 
     /// The indexer's results are published on their own: should the log fail in this group, they
@@ -125,11 +130,34 @@ impl Writer {
         published.into_iter().for_each(|done| done());
     }
 
+    fn run_job(&mut self, job: &mut WriteJob) -> Result<WriteReply> {
+        let WriteJob {
+            request,
+            checked,
+            terms,
+            ..
+        } = job;
+        match terms.step {
+            None => self.commit(request, checked, terms),
+            Some(StageStep::Append(number)) => self.append_part(number, request, checked, terms),
+            Some(StageStep::Commit(number)) => self.commit_stage(number, terms),
+            Some(StageStep::Drop(number)) => self.drop_stage(number, terms),
+        }
+    }
+
     /// The way of every write: plan, log, apply. Readers see nothing of it yet.
-    fn commit(&mut self, request: &WriteRequest, checked: &Checked) -> Result<WriteReply> {
+    fn commit(
+        &mut self,
+        request: &WriteRequest,
+        checked: &Checked,
+        terms: &Terms,
+    ) -> Result<WriteReply> {
+        self.check_stream_offset(request, terms)?;
         let plan = plan(request, checked, &self.state);
-        if request.options.validate_only || !plan.commits() {
-            return Ok(reply(plan, self.state.sequence));
+        // A chunk of a stream commits its offset also where it changes nothing.
+        let commits = plan.commits() || request.options.stream.is_some();
+        if request.options.validate_only || !commits {
+            return Ok(reply(plan, self.state.sequence, terms));
         }
         let sequence = self.state.sequence + 1;
         let rows: Vec<Row<'_>> = plan
@@ -138,7 +166,12 @@ impl Writer {
             .map(|action| action.row(request, checked))
             .collect::<Result<_>>()?;
         let old_texts = self.old_texts(&rows)?;
-        let appended = self.log.append(sequence, encode(&rows)?);
+        let kept = Kept::of(request, terms, &plan.outcomes, sequence);
+        let batch = encode(&mut self.log, &rows, &kept)?;
+        if !terms.gate.pass() {
+            return Err(stopped());
+        }
+        let appended = self.log.append(sequence, batch);
         self.unsynced = true;
         self.lost |= appended.is_err();
         let locations = appended?;
@@ -159,9 +192,32 @@ impl Writer {
             applier.row(row, old_text.as_deref(), location);
         }
         applier.finish();
+        kept.remember(&mut self.state);
         self.state.sequence = sequence;
         self.state.position = self.log.position();
-        Ok(reply(plan, sequence))
+        Ok(reply(plan, sequence, terms))
+    }
+
+    /// A chunk must begin where the stream's committed part ends: a gap would lose operations, an
+    /// overlap would run some twice.
+    fn check_stream_offset(&self, request: &WriteRequest, terms: &Terms) -> Result<()> {
+        let Some(part) = &request.options.stream else {
+            return Ok(());
+        };
+        let key = (terms.caller.clone(), part.stream_id.clone());
+        let known = self.state.streams.get(&key, kept::now_ms());
+        let expected = known.map_or(0, |stream| stream.offset);
+        if part.offset == expected {
+            return Ok(());
+        }
+        let message = format!(
+            "offset is {}, the stream goes on at offset {expected}",
+            part.offset
+        );
+        Err(Error::new(ErrorCode::ConditionFailed, message)
+            .with("field", "offset")
+            .with("expected", expected)
+            .with("actual", part.offset))
     }
 
     /// The texts that the batch ends, read before anything is written: apply must not fail.
@@ -231,45 +287,6 @@ impl Writer {
         self.lost = false;
     }
 
-    fn acknowledge(&self, pending: Vec<Pending>) {
-        for Pending {
-            request,
-            reply,
-            on_written,
-            ..
-        } in pending
-        {
-            match reply {
-                Ok(reply) if self.must_wait(&request, &reply) => {
-                    self.acknowledge_when_indexed(request, reply, on_written);
-                }
-                reply => on_written(request, reply),
-            }
-        }
-    }
-
-    fn acknowledge_when_indexed(
-        &self,
-        request: WriteRequest,
-        mut reply: WriteReply,
-        on_written: OnWritten,
-    ) {
-        let sequence = reply.sequence;
-        let told = move |reached| {
-            if reached {
-                reply.reached = Level::Indexed;
-            }
-            on_written(request, Ok(reply));
-        };
-        self.shared.when_indexed(sequence, Box::new(told));
-    }
-
-    fn must_wait(&self, request: &WriteRequest, reply: &WriteReply) -> bool {
-        request.options.wait_for == Level::Indexed
-            && !request.options.validate_only
-            && reply.outcomes.iter().any(|outcome| outcome.error.is_none())
-    }
-
     fn time_to_sync(&self) -> Option<Duration> {
         let interval = Duration::from_millis(SYNC_INTERVAL_MS);
         (self.durability == Durability::Interval && self.unsynced)
@@ -299,8 +316,9 @@ impl Writer {
     }
 }
 
-fn encode(rows: &[Row<'_>]) -> Result<Batch> {
-    let mut encoder = BatchEncoder::with_capacity(rows.iter().map(encoded_bytes).sum());
+fn encode(log: &mut LogWriter, rows: &[Row<'_>], kept: &Kept) -> Result<Batch> {
+    let mut encoder = log.encoder(rows.iter().map(encoded_bytes).sum());
+    kept.encode(&mut encoder);
     for row in rows {
         match row {
             Row::Store {
@@ -319,9 +337,9 @@ fn encode(rows: &[Row<'_>]) -> Result<Batch> {
     encoder.finish()
 }
 
-/// About what a row takes in the log.
+/// What a row takes in the log at most, and little more than it does.
 fn encoded_bytes(row: &Row<'_>) -> usize {
-    const HEADER: usize = 48;
+    const HEADER: usize = 32;
     match row {
         Row::Store {
             id,
@@ -338,13 +356,21 @@ fn encoded_bytes(row: &Row<'_>) -> usize {
     }
 }
 
-fn reply(plan: Plan, sequence: Sequence) -> WriteReply {
+/// The error of a batch whose gate was shut; its caller has been told why already.
+fn stopped() -> Error {
+    Error::new(
+        ErrorCode::Cancelled,
+        "the batch was stopped before its commit",
+    )
+}
+
+fn reply(plan: Plan, sequence: Sequence, terms: &Terms) -> WriteReply {
     WriteReply {
         outcomes: plan.outcomes,
         sequence,
         reached: Level::Applied,
         replayed: false,
-        batch_id: String::new(),
+        batch_id: terms.batch_id.clone(),
     }
 }
 

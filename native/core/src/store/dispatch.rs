@@ -1,66 +1,226 @@
-//! One request's way through the engine: decode, do, encode.
+//! One request's way through the engine: admit, decode, do, encode.
+
+mod writing;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::batches::Entry;
+use super::budget::{Class, Reservation};
+use super::context::CallContext;
 use super::order::Ticket;
 use super::responder::{Responder, Shape};
 use super::running::Guard;
 use super::unembedded::Waiting;
-use super::{Inner, embedding, reads};
-use crate::batch::{self, Checked, SearchRequest, WriteReply, WriteRequest};
+use super::{Inner, embedding, memory, reads};
+use crate::batch::{self, Checked, Level, SearchRequest, WriteRequest};
 use crate::codec::{self, Format, Request, Resume};
-use crate::collection::{Collection, WriteJob};
-use crate::error::{Error, ErrorCode, Result};
+use crate::collection::{Claim, Collection, KeptReply, StageStep};
+use crate::error::{Error, Result};
+use crate::record::Sequence;
+
+/// A request as it comes through the door.
+pub struct Incoming {
+    /// What is asked for; see [`codec::verb`].
+    pub line: String,
+    /// How the body is written.
+    pub format: String,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The vectors beside it.
+    pub block: Vec<f32>,
+    /// What the door says of the call.
+    pub context: CallContext,
+}
 
 /// One request on its way.
 pub struct Call {
     inner: Arc<Inner>,
-    responder: Option<Responder>,
+    batch: Entry,
+    context: CallContext,
+    /// How its reply is written.
+    shape: Shape,
     /// Set for verbs that may write.
     ticket: Option<Ticket>,
-    began: Instant,
+    /// Its part of the memory budget.
+    reservations: Vec<Reservation>,
+    /// The idempotency key that the request holds, and its fingerprint.
+    claim: Option<(Claim, u128)>,
     _running: Guard,
 }
 
+/// How a request goes on.
+enum Next {
+    /// It is answered: the reply, and how many of its queries failed.
+    Reply(Vec<u8>, usize),
+    /// Its collection's writer takes it.
+    Write(Arc<Collection>, WriteRequest, Checked),
+    /// It was done before: the reply is given again.
+    Replay(Arc<Collection>, WriteRequest, Arc<KeptReply>),
+    /// Its caller must embed texts first.
+    Embed(Waiting),
+    /// Another request goes on with what this one brings.
+    Resume(Box<Call>, Waiting, Resume),
+    /// An atomic stream ends.
+    EndStage(Arc<Collection>, StageStep),
+    /// It waits for memory that a later call will use.
+    Reserve(usize, Class),
+    /// The reply comes from elsewhere.
+    Later,
+}
+
 /// Takes a request over from the caller's thread.
-pub fn call(
-    inner: &Arc<Inner>,
-    line: &str,
-    format: &str,
-    body: Vec<u8>,
-    block: Vec<f32>,
-    mut responder: Responder,
-) {
-    let verb = codec::verb(line);
-    let writes = matches!(verb, "insert" | "update" | "delete" | "write" | "resume");
-    *responder.shape() = Shape {
-        verb: verb.to_owned(),
-        format: Format::parse(format).unwrap_or_default(),
+pub fn call(inner: &Arc<Inner>, incoming: Incoming, mut responder: Responder) {
+    let shape = Shape {
+        verb: codec::verb(&incoming.line).to_owned(),
+        format: Format::parse(&incoming.format).unwrap_or_default(),
     };
-    let mut call = Call {
+    *responder.shape() = shape.clone();
+    let bytes = incoming.body.len() + incoming.block.len() * size_of::<f32>();
+    let context = incoming.context.clone();
+    let name = context.batch_id.clone();
+    let entered = inner
+        .batches
+        .begin(&shape.verb, &context.caller, name, bytes);
+    let batch = match entered {
+        Ok(batch) => batch,
+        Err(error) => return responder.refuse(&error),
+    };
+    // A batch that has just begun cannot have been stopped.
+    if let Err((error, responder)) = batch.attach(responder) {
+        return responder.refuse(&error);
+    }
+    let call = Call {
         inner: Arc::clone(inner),
-        responder: Some(responder),
-        ticket: writes.then(|| inner.order.ticket()),
-        began: Instant::now(),
+        batch,
+        context,
+        shape,
+        ticket: None,
+        reservations: Vec::new(),
+        claim: None,
         _running: inner.running.begin(),
     };
-    let (line, format) = (line.to_owned(), format.to_owned());
-    inner.pools.foreground().spawn(move || {
-        // A panic unwinds through the call, whose drop answers the caller and returns the
-        // ticket; nothing else is held here.
-        let _ = catch_unwind(AssertUnwindSafe(move || {
-            let result =
-                codec::decode(&line, &format, &body, block).and_then(|request| call.run(request));
-            call.finish(result);
-        }));
-    });
+    if let Some(after) = call.context.deadline
+        && let Err(error) = inner.deadlines.add(&call.batch, after)
+    {
+        return call.refuse(&error);
+    }
+    memory::admit(call, incoming, bytes);
 }
 
 impl Call {
-    /// Does a request; `None` = the reply comes later, from the writer.
-    fn run(&mut self, request: Request) -> Result<Option<Vec<u8>>> {
+    /// The budget, the stores and all else that requests share.
+    pub fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// What the door said of the call.
+    pub fn context(&self) -> &CallContext {
+        &self.context
+    }
+
+    /// Its place among the batches.
+    pub fn batch(&self) -> &Entry {
+        &self.batch
+    }
+
+    /// Sends the admitted request to the engine's threads. Its place in the order of writes is
+    /// the one of its admission.
+    pub fn start(mut self, incoming: Incoming, reservation: Option<Reservation>) {
+        self.reservations.extend(reservation);
+        let writes = [
+            "insert",
+            "update",
+            "delete",
+            "write",
+            "resume",
+            "stage.commit",
+            "stage.drop",
+        ];
+        if writes.contains(&codec::verb(&incoming.line)) {
+            self.ticket = Some(self.inner.order.ticket());
+        }
+        let inner = Arc::clone(&self.inner);
+        inner.pools.foreground().spawn(move || {
+            // A panic unwinds through the call, whose drop answers the caller and returns the
+            // ticket; nothing else is held here.
+            let _ = catch_unwind(AssertUnwindSafe(move || {
+                if self.batch.gate.is_shut() {
+                    return;
+                }
+                let decoded = codec::decode(
+                    &incoming.line,
+                    &incoming.format,
+                    &incoming.body,
+                    incoming.block,
+                    &self.inner.write_defaults,
+                );
+                let next = decoded.and_then(|request| self.answer(request));
+                self.go_on(next);
+            }));
+        });
+    }
+
+    fn go_on(mut self, next: Result<Next>) {
+        match next {
+            Ok(Next::Reply(bytes, failed)) => {
+                self.reply(bytes, failed);
+            }
+            Ok(Next::Write(collection, request, checked)) => {
+                self.submit(&collection, request, checked);
+            }
+            Ok(Next::Replay(collection, request, kept)) => {
+                self.return_ticket();
+                let mut reply = kept.reply();
+                if collection.snapshot().indexed() >= reply.sequence {
+                    reply.reached = Level::Indexed;
+                }
+                self.written(&collection, request, Ok(reply));
+            }
+            Ok(Next::Embed(waiting)) => self.ask(waiting),
+            Ok(Next::Resume(mut waiting_call, waiting, resume)) => {
+                waiting_call.ticket = self.ticket.take();
+                waiting_call.reservations.append(&mut self.reservations);
+                let next = match self.batch.take_responder() {
+                    Some(mut responder) => {
+                        *responder.shape() = waiting_call.shape.clone();
+                        match waiting_call.batch.attach(responder) {
+                            Ok(()) => waiting_call.resume(waiting, &resume),
+                            Err((error, responder)) => return responder.refuse(&error),
+                        }
+                    }
+                    None => return,
+                };
+                waiting_call.go_on(next);
+            }
+            Ok(Next::EndStage(collection, step)) => self.end_stage(&collection, step),
+            Ok(Next::Reserve(bytes, class)) => memory::reserve(self, bytes, class),
+            Ok(Next::Later) => {}
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// Ends the call with a reply; returns whether there was still somebody to tell.
+    pub fn reply(mut self, bytes: Vec<u8>, failed: usize) -> bool {
+        self.reservations.clear();
+        let responder = self.batch.end(failed, None, None);
+        let told = responder.is_some();
+        if let Some(responder) = responder {
+            responder.send(bytes);
+        }
+        told
+    }
+
+    /// Ends the call with an error.
+    pub fn refuse(mut self, error: &Error) {
+        self.reservations.clear();
+        self.claim = None;
+        if let Some(responder) = self.batch.end(0, None, Some(error)) {
+            responder.refuse(error);
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Next> {
         let inner = Arc::clone(&self.inner);
         match request {
             Request::Write {
@@ -71,136 +231,101 @@ impl Call {
                 collection,
                 request,
             } => self.search(&inner.collection(&collection)?, request),
-            Request::Resume(resume) => self.resume(&resume),
+            Request::Resume(resume) => {
+                let (call, waiting) = inner.unembedded.take(&resume.token)?;
+                Ok(Next::Resume(Box::new(call), waiting, resume))
+            }
             Request::Indexed { collection } => {
                 self.indexed(&*inner.collection(&collection)?);
-                Ok(None)
+                Ok(Next::Later)
             }
             Request::Compact { collection } => {
                 self.compact(&*inner.collection(&collection)?);
-                Ok(None)
+                Ok(Next::Later)
             }
-            request => reads::answer(&inner, request).map(Some),
-        }
-    }
-
-    fn finish(&mut self, result: Result<Option<Vec<u8>>>) {
-        let reply = match result {
-            Ok(None) => return,
-            reply => reply,
-        };
-        let Some(responder) = self.responder.take() else {
-            return;
-        };
-        match reply {
-            Ok(bytes) => responder.send(bytes.unwrap_or_default()),
-            Err(error) => responder.refuse(&error),
-        }
-    }
-
-    fn write(
-        &mut self,
-        collection: &Arc<Collection>,
-        mut request: WriteRequest,
-    ) -> Result<Option<Vec<u8>>> {
-        if request.options.idempotency_key.is_some() {
-            let message = "idempotency_key is not offered yet";
-            return Err(
-                Error::new(ErrorCode::Unsupported, message).with("field", "idempotency_key")
-            );
-        }
-        let shape = collection.config().shape();
-        let mut checked = batch::check(&request, &shape)?;
-        if !checked.to_embed.is_empty() {
-            let Some(rows) = embedding::documents(collection, &request, &checked) else {
-                let waiting = Waiting::Write(Arc::clone(collection), request, checked);
-                self.ask(waiting);
-                return Ok(None);
-            };
-            checked.embed(&mut request.vectors, &rows?, &shape)?;
-        }
-        self.submit(collection, request, checked);
-        Ok(None)
-    }
-
-    /// Hands a checked batch to its collection's writer, in the order of the calls.
-    fn submit(&mut self, collection: &Arc<Collection>, request: WriteRequest, checked: Checked) {
-        let (responder, began) = (self.responder.take(), self.began);
-        let on_written = move |request: WriteRequest, reply: Result<WriteReply>| {
-            let Some(responder) = responder else { return };
-            match reply {
-                Ok(reply) => {
-                    responder
-                        .reply(|out| codec::write_reply(&request, &reply, began.elapsed(), out));
-                }
-                Err(error) => responder.refuse(&error),
+            Request::EndStage {
+                collection,
+                stage,
+                commit,
+            } => {
+                let collection = inner.collection(&collection)?;
+                inner
+                    .stages
+                    .end(stage, collection.name(), &self.context.caller)?;
+                let step = if commit {
+                    StageStep::Commit
+                } else {
+                    StageStep::Drop
+                };
+                Ok(Next::EndStage(collection, step(stage)))
             }
-        };
-        let job = WriteJob {
-            request,
-            checked,
-            on_written: Box::new(on_written),
-        };
-        if let Some(ticket) = self.ticket.take() {
-            self.inner
-                .order
-                .submit(ticket, Some((Arc::clone(collection), job)));
+            Request::ReserveMemory { bytes, deletes } => {
+                let class = if deletes { Class::Delete } else { Class::Other };
+                Ok(Next::Reserve(bytes, class))
+            }
+            request => {
+                reads::answer(&inner, &self.context, request).map(|bytes| Next::Reply(bytes, 0))
+            }
         }
     }
 
-    fn search(
-        &mut self,
-        collection: &Arc<Collection>,
-        mut request: SearchRequest,
-    ) -> Result<Option<Vec<u8>>> {
+    fn search(&mut self, collection: &Arc<Collection>, mut request: SearchRequest) -> Result<Next> {
+        let count = request.queries.len();
+        self.batch.received(collection.name(), count);
+        batch::check_batch_size("max_batch_size", self.context.max_batch_size, count)?;
         let to_embed = batch::check_search(&mut request, &collection.config().shape())?;
         let snapshot = collection.snapshot();
         if !to_embed.is_empty()
             && !embedding::queries(&snapshot, collection, &mut request, &to_embed)?
         {
             let waiting = Waiting::Search(Arc::clone(collection), request, to_embed);
-            self.ask(waiting);
-            return Ok(None);
+            return Ok(Next::Embed(waiting));
         }
-        reads::search(collection, &snapshot, &request, self.began).map(Some)
+        self.run_search(collection, &request)
     }
 
-    /// Asks the caller for the embeddings that a request waits for.
-    fn ask(&mut self, waiting: Waiting) {
-        let Some(mut responder) = self.responder.take() else {
+    fn run_search(&self, collection: &Arc<Collection>, request: &SearchRequest) -> Result<Next> {
+        let snapshot = collection.snapshot();
+        let (bytes, failed) = reads::search(collection, &snapshot, request, &self.batch)?;
+        Ok(Next::Reply(bytes, failed))
+    }
+
+    /// Asks the caller for embeddings; the call waits, and its place in the order goes to others.
+    fn ask(mut self, waiting: Waiting) {
+        self.return_ticket();
+        let Some(responder) = self.batch.take_responder() else {
             return;
         };
-        let shape = responder.shape().clone();
-        let ask = self.inner.unembedded.keep(waiting, shape, embedding::ask);
-        responder.ask(ask);
+        let inner = Arc::clone(&self.inner);
+        let token = inner.unembedded.token();
+        let question = embedding::ask(token, &waiting);
+        inner.unembedded.keep(token, self, waiting);
+        responder.ask(question);
     }
 
-    fn resume(&mut self, resume: &Resume) -> Result<Option<Vec<u8>>> {
-        let (waiting, shape) = self.inner.unembedded.take(&resume.token)?;
-        if let Some(responder) = &mut self.responder {
-            *responder.shape() = shape;
-        }
+    fn resume(&mut self, waiting: Waiting, resume: &Resume) -> Result<Next> {
         match waiting {
             Waiting::Write(collection, mut request, mut checked) => {
                 match &resume.failed {
-                    Some(reason) => checked.fail_embedding(&embedding::failed(reason)),
+                    Some(reason) => {
+                        checked.fail_embedding(&embedding::failed(reason, resume.attempts));
+                    }
                     None => {
                         let shape = collection.config().shape();
                         checked.embed(&mut request.vectors, &resume.vectors, &shape)?;
                     }
                 }
-                self.submit(&collection, request, checked);
-                Ok(None)
+                Ok(Next::Write(collection, request, checked))
             }
             Waiting::Search(collection, mut request, to_embed) => {
                 embedding::resume_queries(&collection, &mut request, &to_embed, resume)?;
-                reads::search(&collection, &collection.snapshot(), &request, self.began).map(Some)
+                self.run_search(&collection, &request)
             }
         }
     }
 
     fn compact(&mut self, collection: &Collection) {
-        let Some(responder) = self.responder.take() else {
+        let Some(responder) = self.batch.take_responder() else {
             return;
         };
         collection.compact(Box::new(move |report| match report {
@@ -210,20 +335,25 @@ impl Call {
     }
 
     fn indexed(&mut self, collection: &Collection) {
-        let Some(responder) = self.responder.take() else {
+        let Some(responder) = self.batch.take_responder() else {
             return;
         };
-        collection.when_indexed(Box::new(move |reached| match reached {
+        let told = move |reached: Result<Sequence>| match reached {
             Ok(sequence) => responder.reply(|out| codec::indexed_reply(sequence, out)),
             Err(error) => responder.refuse(&error),
-        }));
+        };
+        collection.when_indexed(Box::new(told));
+    }
+
+    fn return_ticket(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.inner.order.submit(ticket, None);
+        }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.inner.order.submit(ticket, None);
-        }
+        self.return_ticket();
     }
 }

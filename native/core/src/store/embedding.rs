@@ -2,7 +2,9 @@
 
 use super::responder::encoded;
 use super::unembedded::Waiting;
-use crate::batch::{Checked, QueryInput, SearchRequest, VectorRange, WriteRequest, check_vector};
+use crate::batch::{
+    self, Checked, QueryInput, SearchRequest, VectorRange, WriteRequest, check_vector,
+};
 use crate::codec::{self, Resume};
 use crate::collection::{Collection, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
@@ -59,9 +61,11 @@ pub fn resume_queries(
     resume: &Resume,
 ) -> Result<()> {
     if let Some(reason) = &resume.failed {
+        let error = failed(reason, resume.attempts);
         for &index in to_embed {
-            request.queries[index].refused = Some(Box::new(failed(reason)));
+            request.queries[index].refused = Some(Box::new(error.clone()));
         }
+        batch::abort_search(request);
         return Ok(());
     }
     let shape = collection.config().shape();
@@ -86,11 +90,13 @@ pub fn resume_queries(
         request.vectors.values.extend_from_slice(row);
         query.input = Some(QueryInput::Vector(range));
     }
+    batch::abort_search(request);
     Ok(())
 }
 
 /// The reply that asks the caller for embeddings.
-pub fn ask(token: &str, waiting: &Waiting) -> Vec<u8> {
+pub fn ask(token: u64, waiting: &Waiting) -> Vec<u8> {
+    let token = &token.to_string();
     match waiting {
         Waiting::Write(_, request, checked) => {
             let texts = write_texts(request, checked);
@@ -104,11 +110,13 @@ pub fn ask(token: &str, waiting: &Waiting) -> Vec<u8> {
 }
 
 /// The error of everything that needed an embedder that failed.
-pub fn failed(reason: &str) -> Error {
-    Error::new(
-        ErrorCode::EmbeddingFailed,
-        format!("the embedder failed: {reason}"),
-    )
+pub fn failed(reason: &str, attempts: Option<u64>) -> Error {
+    let message = format!("the embedder failed: {reason}");
+    let error = Error::new(ErrorCode::EmbeddingFailed, message);
+    match attempts {
+        Some(attempts) => error.with("attempts", attempts),
+        None => error,
+    }
 }
 
 fn write_texts<'a>(request: &'a WriteRequest, checked: &Checked) -> Vec<&'a str> {

@@ -1,15 +1,22 @@
 //! The collections of one directory, or of memory, and everything they share.
 
+mod batches;
+mod budget;
 mod catalog;
+mod context;
+mod deadlines;
 mod dispatch;
 mod embedding;
 mod lock;
+mod memory;
 mod options;
 mod order;
 mod pools;
 mod reads;
 mod responder;
 mod running;
+mod settings;
+mod stages;
 mod unembedded;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,17 +24,26 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+pub use budget::Budget;
+pub use context::CallContext;
 pub use options::StoreOptions;
 pub use pools::Pools;
+pub use settings::BatchOperations;
 
+use crate::batch::WriteOptions;
 use crate::collection::{Collection, CollectionConfig, Thresholds};
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::{FileStorage, MemoryStorage, Storage};
+use batches::Batches;
 use catalog::Catalog;
+use deadlines::Deadlines;
+use dispatch::Incoming;
 use lock::StoreLock;
+use memory::Reservations;
 use order::Order;
 use responder::Responder;
 use running::Running;
+use stages::Stages;
 use unembedded::Unembedded;
 
 /// The path of a store that lives in memory and ends with its last handle.
@@ -59,6 +75,15 @@ struct Inner {
     collections: Mutex<HashMap<String, Arc<Collection>>>,
     order: Order,
     unembedded: Unembedded,
+    /// What a write that does not say gets.
+    write_defaults: WriteOptions,
+    batches: Arc<Batches>,
+    deadlines: Deadlines,
+    budget: Arc<Budget>,
+    /// This store's say in the budget's limit.
+    budget_number: u64,
+    reservations: Reservations,
+    stages: Stages,
     openers: AtomicUsize,
     closed: AtomicBool,
     running: Arc<Running>,
@@ -76,7 +101,9 @@ impl Store {
         let options = StoreOptions::parse(options)?;
         if path == MEMORY {
             let storage = Arc::new(MemoryStorage::default());
-            return Self::over(storage, options, Thresholds::default());
+            let budget = Budget::of_process();
+            let inner = Inner::new(None, storage, options, Thresholds::default(), None, budget)?;
+            return Ok(Self::handle(inner));
         }
         let directory = Path::new(path);
         let failed = |error| Error::internal(format!("{path}: {error}"));
@@ -95,12 +122,15 @@ impl Store {
         let lock = StoreLock::take(&directory)?;
         let storage = Arc::new(FileStorage::new(&directory));
         let path = Some(directory.clone());
-        let inner = Inner::new(path, storage, options, Thresholds::default(), Some(lock))?;
+        let budget = Budget::of_process();
+        let thresholds = Thresholds::default();
+        let inner = Inner::new(path, storage, options, thresholds, Some(lock), budget)?;
         open.insert(directory, Arc::downgrade(&inner));
         Ok(Self::handle(inner))
     }
 
-    /// Opens a store over any storage, with chosen thresholds; it is shared with nobody.
+    /// Opens a store over any storage, with chosen thresholds; it is shared with nobody, and has
+    /// a memory budget of its own.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -109,11 +139,13 @@ impl Store {
         options: StoreOptions,
         thresholds: Thresholds,
     ) -> Result<Self> {
-        Inner::new(None, storage, options, thresholds, None).map(Self::handle)
+        let budget = Arc::default();
+        Inner::new(None, storage, options, thresholds, None, budget).map(Self::handle)
     }
 
     /// One request: its line (see [`crate::codec::verb`]), the [`crate::codec::Format`] of its
-    /// body, the body and the vectors that come beside it. Returns at once; `reply` is called
+    /// body, the body, the vectors that come beside it, and what the door says of the call.
+    /// Returns at once; `reply` is called
     /// exactly once, from one of the engine's threads.
     pub fn call(
         &self,
@@ -121,22 +153,36 @@ impl Store {
         format: &str,
         body: Vec<u8>,
         block: Vec<f32>,
+        context: CallContext,
         reply: Box<dyn FnOnce(Vec<u8>) + Send>,
     ) {
         let responder = Responder::new(reply);
         if self.handle.closed.load(Ordering::Acquire) {
             return responder.refuse(&closed());
         }
-        dispatch::call(&self.handle.inner, line, format, body, block, responder);
+        let incoming = Incoming {
+            line: line.to_owned(),
+            format: format.to_owned(),
+            body,
+            block,
+            context,
+        };
+        dispatch::call(&self.handle.inner, incoming, responder);
     }
 
     /// [`Store::call`] that waits for the reply; not for threads of the engine's own.
-    pub fn call_and_wait(&self, verb: &str, header: Vec<u8>, block: Vec<f32>) -> Vec<u8> {
+    pub fn call_and_wait(
+        &self,
+        verb: &str,
+        header: Vec<u8>,
+        block: Vec<f32>,
+        context: CallContext,
+    ) -> Vec<u8> {
         let (sender, reply) = std::sync::mpsc::channel();
         let send = move |bytes| {
             let _ = sender.send(bytes);
         };
-        self.call(verb, "json", header, block, Box::new(send));
+        self.call(verb, "json", header, block, context, Box::new(send));
         reply.recv().unwrap_or_default()
     }
 
@@ -190,9 +236,19 @@ impl Inner {
         options: StoreOptions,
         thresholds: Thresholds,
         lock: Option<StoreLock>,
+        budget: Arc<Budget>,
     ) -> Result<Arc<Self>> {
         let catalog = Catalog::open(&*storage)?;
         let pools = Arc::new(Pools::new(options.thread_count())?);
+        let settings = &options.batch_operations;
+        let write_defaults = WriteOptions {
+            atomic: settings.atomic_by_default,
+            ..WriteOptions::default()
+        };
+        let batches = Arc::new(Batches::new(settings.progress_reporting));
+        // A store with the default leaves the say to others of the process.
+        let is_default = settings.budget_bytes() == budget::BUDGET_BYTES_DEFAULT;
+        let budget_number = budget.open((!is_default).then(|| settings.budget_bytes()));
         Ok(Arc::new(Inner {
             path,
             storage,
@@ -203,6 +259,13 @@ impl Inner {
             collections: Mutex::default(),
             order: Order::default(),
             unembedded: Unembedded::default(),
+            write_defaults,
+            batches,
+            deadlines: Deadlines::default(),
+            budget,
+            budget_number,
+            reservations: Reservations::default(),
+            stages: Stages::default(),
             openers: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
             running: Arc::default(),
@@ -255,7 +318,13 @@ impl Inner {
     }
 
     fn close(&self) -> Result<()> {
+        // Nobody can come back to what waits for its caller; what it holds is needed by others.
+        self.unembedded.close();
+        self.reservations.close();
+        self.stages.close();
         self.running.wait_for_none();
+        self.deadlines.close();
+        self.budget.close(self.budget_number);
         let collections = {
             let mut collections = self.collections();
             self.closed.store(true, Ordering::Release);

@@ -1,7 +1,9 @@
 //! What a store can be told when it is opened.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
+use super::settings::BatchOperations;
 use crate::collection::Durability;
 use crate::error::{Error, Result};
 
@@ -16,6 +18,16 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// Threads per pool, 1 to 256; by default as many as the process may use processors.
     pub threads: Option<usize>,
+    /// How batches are treated.
+    #[serde(deserialize_with = "batch_operations")]
+    pub batch_operations: BatchOperations,
+}
+
+fn batch_operations<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BatchOperations, D::Error> {
+    let given = Map::deserialize(deserializer)?;
+    BatchOperations::parse(&given).map_err(serde::de::Error::custom)
 }
 
 impl StoreOptions {
@@ -28,12 +40,15 @@ impl StoreOptions {
             return Ok(StoreOptions::default());
         }
         let malformed = |error| Error::invalid("options", format!("options: {error}"));
-        let given: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
+        let given: Value = serde_json::from_slice(bytes).map_err(malformed)?;
         if let Some(durability) = given.get("durability")
             && Durability::deserialize(durability).is_err()
         {
             let message = format!("durability is {durability}, expected always, interval or never");
             return Err(Error::invalid("durability", message));
+        }
+        if let Some(Value::Object(keys)) = given.get("batch_operations") {
+            BatchOperations::parse(keys)?;
         }
         let options = StoreOptions::deserialize(given).map_err(malformed)?;
         match options.threads {

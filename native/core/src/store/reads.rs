@@ -1,22 +1,23 @@
 //! The verbs that answer at once: reads, and what is done to collections as a whole.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::Inner;
+use super::batches::Batch;
+use super::context::CallContext;
 use super::responder::encoded;
 use crate::batch::{self, QueryResult, Record, SearchRequest};
-use crate::codec::{self, CollectionInfo, Request};
+use crate::codec::{self, BatchProgress, CollectionInfo, Request};
 use crate::collection::{Collection, CollectionConfig, Found, Snapshot};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 
 /// Answers a request that neither writes records nor searches.
 ///
 /// # Errors
 /// `COLLECTION_NOT_FOUND` and whatever the verb names.
-pub fn answer(inner: &Inner, request: Request) -> Result<Vec<u8>> {
+pub fn answer(inner: &Inner, context: &CallContext, request: Request) -> Result<Vec<u8>> {
     match request {
         Request::CreateCollection(create) => {
             let config = CollectionConfig::of(&create)?;
@@ -64,12 +65,105 @@ pub fn answer(inner: &Inner, request: Request) -> Result<Vec<u8>> {
             let count = inner.collection(&collection)?.count(filter.as_deref());
             Ok(encoded(|out| codec::count_reply(count, out)))
         }
-        Request::Limits => Ok(encoded(codec::limits_reply)),
+        Request::Limits => {
+            let limits = limits(inner);
+            Ok(encoded(|out| codec::limits_reply(&limits, out)))
+        }
+        Request::Config => {
+            let settings = &inner.options.batch_operations;
+            Ok(encoded(|out| codec::config_reply(settings, out)))
+        }
+        Request::BatchProgress { batch_id } => {
+            let batch = inner.batches.get(&context.caller, &batch_id)?;
+            Ok(progress(inner, &batch))
+        }
+        Request::CancelBatch { batch_id, code } => {
+            let batch = inner.batches.get(&context.caller, &batch_id)?;
+            batch.stop(code);
+            Ok(progress(inner, &batch))
+        }
+        Request::StreamOffset {
+            collection,
+            stream_id,
+        } => {
+            let collection = inner.collection(&collection)?;
+            let offset = collection.stream_offset(&context.caller, &stream_id);
+            Ok(encoded(|out| codec::offset_reply(offset, out)))
+        }
+        Request::BeginStage { collection } => {
+            let collection = inner.collection(&collection)?;
+            let budget = &inner.budget;
+            let stage = inner
+                .stages
+                .begin(collection.name(), &context.caller, budget)?;
+            Ok(encoded(|out| codec::stage_reply(stage, out)))
+        }
+        Request::ReleaseMemory { reservation } => {
+            drop(inner.reservations.take(reservation)?);
+            Ok(encoded(codec::drop_reply))
+        }
         other => Err(Error::internal(format!("{other:?} is answered elsewhere"))),
     }
 }
 
-/// Runs the queries of a search, whose texts are embedded, and encodes what they find.
+/// The limits of this store, and what is free.
+fn limits(inner: &Inner) -> [(&'static str, usize, &'static str); 4] {
+    let usage = inner.budget.usage();
+    let max_batch_size = inner.options.batch_operations.max_batch_size;
+    [
+        ("max_batch_size", max_batch_size, "operations"),
+        ("memory_bytes_max", usage.limit, "bytes"),
+        ("memory_used_bytes", usage.used, "bytes"),
+        ("memory_free_bytes", usage.free(), "bytes"),
+    ]
+}
+
+fn progress(inner: &Inner, batch: &Batch) -> Vec<u8> {
+    let progress = batch.progress();
+    let ended = progress.ended.as_ref();
+    let (failed, sequence) = ended.map_or((0, None), |ended| (ended.failed, ended.sequence));
+    let error = ended.and_then(|ended| ended.error.as_ref());
+    let received = progress.received.unwrap_or(0);
+    let applied = match (ended, error) {
+        (Some(_), None) => received - failed,
+        _ => 0,
+    };
+    let in_graph = |sequence| {
+        let name = progress.collection.as_deref()?;
+        let snapshot = inner.collections().get(name)?.snapshot();
+        (snapshot.indexed() >= sequence).then_some(applied)
+    };
+    let elapsed = ended.map_or_else(|| batch.began.elapsed(), |ended| ended.elapsed);
+    let status = match (ended, error) {
+        (None, _) => "running",
+        (_, Some(error)) if error.code == ErrorCode::Cancelled => "cancelled",
+        (_, Some(_)) => "failed",
+        (Some(_), None) => batch::BatchStatus::of(received, failed).as_str(),
+    };
+    let told = BatchProgress {
+        batch_id: batch.batch_id.clone(),
+        verb: batch.verb.clone(),
+        collection: progress.collection.clone(),
+        status,
+        total: progress.received,
+        received,
+        durable: applied,
+        applied,
+        indexed: sequence.and_then(in_graph).unwrap_or(0),
+        failed,
+        bytes: batch.bytes,
+        rate_per_s: received as f64 / elapsed.as_secs_f64().max(1e-6),
+        memory_bytes: inner.budget.usage().used,
+        sequence,
+        error_code: error.map(|error| error.code.as_str()),
+        error_message: error.map(|error| error.message.clone()),
+        processing_time_ms: elapsed.as_micros() as f64 / 1000.0,
+    };
+    encoded(|out| codec::progress_reply(&told, out))
+}
+
+/// Runs the queries of a search, whose texts are embedded, and encodes what they find; tells how
+/// many failed.
 ///
 /// # Errors
 /// `CORRUPTED` where a match's row is not what was written.
@@ -77,18 +171,21 @@ pub fn search(
     collection: &Arc<Collection>,
     snapshot: &Snapshot,
     request: &SearchRequest,
-    began: Instant,
-) -> Result<Vec<u8>> {
-    let found = collection.search(snapshot, request);
+    batch: &Batch,
+) -> Result<(Vec<u8>, usize)> {
+    let found = collection.search(snapshot, request, &batch.gate);
     let results: Vec<QueryResult<'_>> = request
         .queries
         .par_iter()
         .zip(found)
         .map(|(query, found)| with_records(collection, snapshot, query, found))
         .collect();
-    Ok(encoded(|out| {
-        codec::search_reply(request, &results, began.elapsed(), out);
-    }))
+    let failed = results.iter().filter(|result| result.matches.is_err());
+    let failed = failed.count();
+    let bytes = encoded(|out| {
+        codec::search_reply(request, &results, batch.began.elapsed(), out);
+    });
+    Ok((bytes, failed))
 }
 
 fn with_records(

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::responder::Shape;
+use super::dispatch::Call;
 use crate::batch::{Checked, SearchRequest, WriteRequest};
 use crate::collection::Collection;
 use crate::error::{Error, ErrorCode, Result};
-
-/// Most requests that wait at the same time; a caller that never comes back must not fill the
-/// memory, so beyond it the one that has waited longest is dropped.
-const WAITING_MAX: usize = 256;
+use crate::limits::EMBEDDINGS_WAITING_MAX;
 
 /// A request that goes on once its texts are embedded.
 pub enum Waiting {
@@ -23,41 +20,45 @@ pub enum Waiting {
 #[derive(Default)]
 struct State {
     next: u64,
-    /// Each with the shape that its reply will have.
-    waiting: BTreeMap<u64, (Waiting, Shape)>,
+    /// Nobody can come back any more.
+    closed: bool,
+    waiting: BTreeMap<u64, (Call, Waiting)>,
 }
 
-/// The requests that wait, by token.
+/// The requests that wait, by token. A caller that never comes back must not fill the memory, so
+/// beyond [`EMBEDDINGS_WAITING_MAX`] the one that has waited longest is dropped.
 #[derive(Default)]
 pub struct Unembedded {
     state: Mutex<State>,
 }
 
 impl Unembedded {
-    /// Keeps a request and returns what `reply` makes of it and of the token by which it is
-    /// taken back.
-    pub fn keep<R>(
-        &self,
-        waiting: Waiting,
-        shape: Shape,
-        reply: impl FnOnce(&str, &Waiting) -> R,
-    ) -> R {
+    /// The token under which the next request is kept.
+    pub fn token(&self) -> u64 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.next += 1;
-        let token = state.next;
-        let reply = reply(&token.to_string(), &waiting);
-        state.waiting.insert(token, (waiting, shape));
-        if state.waiting.len() > WAITING_MAX {
-            state.waiting.pop_first();
-        }
-        reply
+        state.next
     }
 
-    /// Takes a request back.
+    /// Keeps a call under its token.
+    pub fn keep(&self, token: u64, call: Call, waiting: Waiting) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting.insert(token, (call, waiting));
+        let dropped = if state.closed || state.waiting.len() > EMBEDDINGS_WAITING_MAX {
+            state.waiting.pop_first()
+        } else {
+            None
+        };
+        // Its memory goes back to the budget, which may start others: not under this lock.
+        drop(state);
+        drop(dropped);
+    }
+
+    /// Takes a call back.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for a token that was never given, is used up, or was dropped.
-    pub fn take(&self, token: &str) -> Result<(Waiting, Shape)> {
+    pub fn take(&self, token: &str) -> Result<(Call, Waiting)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = token
             .parse()
@@ -65,11 +66,21 @@ impl Unembedded {
             .and_then(|token| state.waiting.remove(&token));
         taken.ok_or_else(|| {
             let message = format!(
-                "no request waits under token {token:?}; at most {WAITING_MAX} wait at a time"
+                "no request waits under token {token:?}; at most {EMBEDDINGS_WAITING_MAX} wait at \
+                 a time"
             );
             Error::new(ErrorCode::InvalidArgument, message)
                 .with("field", "token")
-                .with("limit", WAITING_MAX)
+                .with("limit", EMBEDDINGS_WAITING_MAX)
         })
+    }
+
+    /// Drops all of them, and those that come: the store closes, nobody can come back.
+    pub fn close(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed = true;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        drop(waiting);
     }
 }

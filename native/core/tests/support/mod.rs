@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use volley_core::collection::Thresholds;
 use volley_core::storage::Storage;
-use volley_core::store::{Store, StoreOptions};
+use volley_core::store::{CallContext, Store, StoreOptions};
 
 /// Sizes so small that every path is taken within a few hundred operations.
 pub const SMALL: Thresholds = Thresholds {
@@ -69,7 +69,12 @@ pub fn open(storage: Arc<dyn Storage>) -> Store {
 }
 
 pub fn call(store: &Store, verb: &str, header: Value, block: &[f32]) -> Value {
-    let reply = store.call_and_wait(verb, header.to_string().into_bytes(), block.to_vec());
+    let reply = store.call_and_wait(
+        verb,
+        header.to_string().into_bytes(),
+        block.to_vec(),
+        CallContext::default(),
+    );
     serde_json::from_slice(&reply).unwrap()
 }
 

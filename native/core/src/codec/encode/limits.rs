@@ -6,12 +6,41 @@ use super::json::Object;
 use crate::limits;
 
 /// Name, value and unit of every limit.
-const LIMITS: [(&str, usize, &str); 26] = [
+const LIMITS: [(&str, usize, &str); 35] = [
     ("id_bytes_max", limits::ID_BYTES_MAX, "bytes"),
     (
         "idempotency_key_bytes_max",
         limits::IDEMPOTENCY_KEY_BYTES_MAX,
         "bytes",
+    ),
+    (
+        "idempotency_keys_kept",
+        limits::IDEMPOTENCY_KEYS_KEPT,
+        "keys",
+    ),
+    (
+        "idempotency_age_ms_max",
+        limits::IDEMPOTENCY_AGE_MS_MAX,
+        "milliseconds",
+    ),
+    (
+        "idempotency_bytes_max",
+        limits::IDEMPOTENCY_BYTES_MAX,
+        "bytes",
+    ),
+    ("stream_id_bytes_max", limits::STREAM_ID_BYTES_MAX, "bytes"),
+    ("streams_kept", limits::STREAMS_KEPT, "streams"),
+    (
+        "stream_age_ms_max",
+        limits::STREAM_AGE_MS_MAX,
+        "milliseconds",
+    ),
+    ("stages_max", limits::STAGES_MAX, "streams"),
+    ("batches_kept", limits::BATCHES_KEPT, "batches"),
+    (
+        "embeddings_waiting_max",
+        limits::EMBEDDINGS_WAITING_MAX,
+        "requests",
     ),
     (
         "embedder_name_bytes_max",
@@ -79,10 +108,11 @@ const LIMITS: [(&str, usize, &str); 26] = [
     ("records_max", limits::RECORDS_MAX, "records"),
 ];
 
-/// `{"id_bytes_max": {"value": 512, "unit": "bytes"}, ...}`
-pub fn limits_reply(out: &mut Vec<u8>) {
+/// `{"id_bytes_max": {"value": 512, "unit": "bytes"}, ...}`, and after the limits of the product
+/// those of this store, with what is free.
+pub fn limits_reply(of_store: &[(&str, usize, &str)], out: &mut Vec<u8>) {
     let mut reply = Object::begin(out);
-    for (name, value, unit) in LIMITS {
+    for (name, value, unit) in LIMITS.iter().chain(of_store) {
         reply.field(name, json!({ "value": value, "unit": unit }));
     }
     reply.end();
@@ -107,12 +137,13 @@ mod tests {
     #[test]
     fn each_has_its_value_and_unit() {
         let mut out = Vec::new();
-        limits_reply(&mut out);
+        limits_reply(&[("memory_free_bytes", 7, "bytes")], &mut out);
         let reply: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(
             reply["id_bytes_max"],
             json!({ "value": 512, "unit": "bytes" })
         );
         assert_eq!(reply["integer_magnitude_max"]["value"], 1u64 << 53);
+        assert_eq!(reply["memory_free_bytes"]["value"], 7);
     }
 }

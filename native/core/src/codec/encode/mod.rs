@@ -15,8 +15,9 @@ use json::Object;
 pub use limits::limits_reply;
 pub use read::{get_reply, list_reply, search_reply};
 pub use small::{
-    collection_reply, collections_reply, compact_reply, count_reply, drop_reply, embed_reply,
-    error_reply, indexed_reply,
+    collection_reply, collections_reply, compact_reply, config_reply, count_reply, drop_reply,
+    embed_reply, error_reply, indexed_reply, offset_reply, progress_reply, reservation_reply,
+    stage_ended_reply, stage_reply,
 };
 pub use write::write_reply;
 

@@ -1,10 +1,12 @@
 //! The replies that hold no records.
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::error_fields;
 use super::json::{Object, append};
-use crate::codec::{CollectionInfo, CompactReport};
+use crate::batch::WriteReply;
+use crate::codec::{BatchProgress, CollectionInfo, CompactReport};
 use crate::error::Error;
 use crate::record::Sequence;
 
@@ -50,4 +52,41 @@ pub fn compact_reply(report: &CompactReport, out: &mut Vec<u8>) {
 /// `{"embed": {"token", "texts"}}`: the request waits for the texts' vectors.
 pub fn embed_reply(token: &str, texts: &[&str], out: &mut Vec<u8>) {
     append(out, json!({ "embed": { "token": token, "texts": texts } }));
+}
+
+/// How batches are treated, key by key.
+pub fn config_reply(settings: impl Serialize, out: &mut Vec<u8>) {
+    append(out, settings);
+}
+
+/// What `batches.get` and `batches.cancel` reply.
+pub fn progress_reply(progress: &BatchProgress, out: &mut Vec<u8>) {
+    append(out, progress);
+}
+
+/// `{"offset": n}`
+pub fn offset_reply(offset: u64, out: &mut Vec<u8>) {
+    append(out, json!({ "offset": offset }));
+}
+
+/// `{"reservation": n}`
+pub fn reservation_reply(reservation: u64, out: &mut Vec<u8>) {
+    append(out, json!({ "reservation": reservation }));
+}
+
+/// `{"stage": n}`
+pub fn stage_reply(stage: u64, out: &mut Vec<u8>) {
+    append(out, json!({ "stage": stage }));
+}
+
+/// What `stage.commit` and `stage.drop` reply.
+pub fn stage_ended_reply(reply: &WriteReply, out: &mut Vec<u8>) {
+    append(
+        out,
+        json!({
+            "sequence": reply.sequence,
+            "reached": reply.reached.as_str(),
+            "batch_id": reply.batch_id,
+        }),
+    );
 }

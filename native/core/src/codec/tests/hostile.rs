@@ -3,10 +3,20 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::codec::{Request, decode};
+use super::decode;
+use crate::codec::Request;
 use crate::error::ErrorCode;
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 25] = [
+    "stage.begin",
+    "stage.commit",
+    "stage.drop",
+    "config",
+    "batches.get",
+    "batches.cancel",
+    "stream.offset",
+    "memory.reserve",
+    "memory.release",
     "collections.create",
     "collections.list",
     "collections.info",

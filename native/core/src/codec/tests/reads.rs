@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{code_and_field, decode_json, search};
+use super::{code_and_field, decode, decode_json, search};
 use crate::batch::{Include, Query, QueryInput};
-use crate::codec::{Request, decode};
+use crate::codec::Request;
 use crate::error::ErrorCode;
 
 #[test]

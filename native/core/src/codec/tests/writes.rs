@@ -1,11 +1,11 @@
 use serde_json::{Value, json};
 
-use super::{code_and_field, refusal, write};
+use super::{code_and_field, decode, refusal, write};
 use crate::batch::{
-    Duplicates, Level, MetadataMode, Missing, OnConflict, OperationKind, OutcomeDetail,
+    Duplicates, Level, MetadataMode, Missing, OnConflict, OperationKind, OutcomeDetail, StreamPart,
     WriteOptions, WriteRequest, WriteVerb,
 };
-use crate::codec::{Request, decode};
+use crate::codec::Request;
 use crate::error::{Error, ErrorCode};
 
 /// The vector, text and metadata that an operation gives.
@@ -350,6 +350,9 @@ fn options_have_their_defaults() {
         "wait_for": "indexed",
         "outcomes": "all",
         "idempotency_key": "key",
+        "stream_id": "stream",
+        "offset": 9,
+        "stage": 4,
     });
     let expected = WriteOptions {
         atomic: false,
@@ -359,6 +362,11 @@ fn options_have_their_defaults() {
         wait_for: Level::Indexed,
         outcomes: OutcomeDetail::All,
         idempotency_key: Some("key".to_owned()),
+        stream: Some(StreamPart {
+            stream_id: "stream".to_owned(),
+            offset: 9,
+        }),
+        stage: Some(4),
     };
     assert_eq!(write("delete", &body, vec![]).unwrap().options, expected);
 }

@@ -1,0 +1,516 @@
+//! What a batch promises beyond its operations: idempotency, streams that go on after a crash,
+//! admission, cancellation and deadlines, through the engine's door.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{call, contents, create, open};
+use volley_core::storage::faulty::{Fault, FaultyStorage};
+use volley_core::store::{CallContext, Store, StoreOptions};
+
+fn memory() -> Arc<FaultyStorage> {
+    Arc::new(FaultyStorage::in_memory())
+}
+
+fn rows(from: usize, count: usize) -> Value {
+    let row = |n: usize| json!({"id": format!("record-{n}"), "data": vec![n as f32 + 1.0; 24]});
+    (from..from + count).map(row).collect()
+}
+
+fn insert(store: &Store, body: Value) -> Value {
+    let mut header = json!({"collection": "records"});
+    header
+        .as_object_mut()
+        .unwrap()
+        .extend(body.as_object().unwrap().clone());
+    call(store, "insert", header, &[])
+}
+
+/// Sends a call and does not wait.
+fn send(store: &Store, verb: &str, header: &Value, context: CallContext) -> Receiver<Value> {
+    let (sender, reply) = channel();
+    let header = header.to_string().into_bytes();
+    let told = move |bytes: Vec<u8>| {
+        let _ = sender.send(serde_json::from_slice(&bytes).unwrap());
+    };
+    store.call(verb, "json", header, Vec::new(), context, Box::new(told));
+    reply
+}
+
+fn named(batch_id: &str) -> CallContext {
+    CallContext {
+        batch_id: Some(batch_id.to_owned()),
+        ..CallContext::default()
+    }
+}
+
+fn code(reply: &Value) -> &str {
+    reply["error"]["error_code"].as_str().unwrap_or("none")
+}
+
+#[test]
+fn a_key_makes_a_retry_harmless() {
+    let store = open(memory());
+    create(&store, "cosine");
+    let body = json!({"vectors": rows(0, 3), "idempotency_key": "k", "outcomes": "all"});
+    let first = insert(&store, body.clone());
+    assert_eq!(
+        (&first["replayed"], &first["inserted_count"]),
+        (&json!(false), &json!(3))
+    );
+    let mut again = insert(&store, body);
+    assert_eq!(again["replayed"], true);
+    for field in ["replayed", "processing_time_ms"] {
+        again[field] = first[field].clone();
+    }
+    assert_eq!(again, first);
+    let other = insert(
+        &store,
+        json!({"vectors": rows(0, 2), "idempotency_key": "k"}),
+    );
+    assert_eq!(code(&other), "IDEMPOTENCY_MISMATCH");
+    let info = call(
+        &store,
+        "collections.info",
+        json!({"collection": "records"}),
+        &[],
+    );
+    assert_eq!((&info["sequence"], &info["count"]), (&json!(1), &json!(3)));
+}
+
+#[test]
+fn only_a_commit_uses_a_key_up() {
+    let store = open(memory());
+    create(&store, "cosine");
+    let bad = json!({"vectors": [{"id": "a", "data": [1]}], "idempotency_key": "k"});
+    assert_eq!(insert(&store, bad)["status"], "failed");
+    let preview = json!({"vectors": rows(0, 1), "idempotency_key": "k", "validate_only": true});
+    assert_eq!(insert(&store, preview)["status"], "success");
+    let good = json!({"vectors": rows(0, 1), "idempotency_key": "k"});
+    assert_eq!(insert(&store, good)["replayed"], false);
+}
+
+#[test]
+fn a_partial_batch_is_replayed_with_its_errors() {
+    let store = open(memory());
+    create(&store, "cosine");
+    let mut vectors = rows(0, 4);
+    vectors[1]["data"] = json!([1.0]);
+    vectors[3]["id"] = json!("record-0");
+    let body = json!({
+        "vectors": vectors, "idempotency_key": "k", "atomic": false, "outcomes": "all",
+    });
+    let first = insert(&store, body.clone());
+    assert_eq!(first["failed_count"], 2);
+    let again = insert(&store, body);
+    assert_eq!(
+        (&again["errors"], &again["outcomes"]),
+        (&first["errors"], &first["outcomes"])
+    );
+    assert_eq!(again["replayed"], true);
+}
+
+#[test]
+fn keys_are_each_callers_own() {
+    let store = open(memory());
+    create(&store, "cosine");
+    let with = |caller: &str, vectors: Value| {
+        let header = json!({
+            "collection": "records", "vectors": vectors, "idempotency_key": "k",
+        });
+        let context = CallContext {
+            caller: caller.to_owned(),
+            ..CallContext::default()
+        };
+        send(&store, "insert", &header, context).recv().unwrap()
+    };
+    assert_eq!(with("ann", rows(0, 1))["replayed"], false);
+    assert_eq!(with("bob", rows(1, 1))["replayed"], false);
+    assert_eq!(with("ann", rows(0, 1))["replayed"], true);
+}
+
+#[test]
+fn keys_survive_a_crash_a_checkpoint_and_the_end_of_their_log_file() {
+    let storage = memory();
+    let body = json!({"vectors": rows(0, 2), "idempotency_key": "k"});
+    {
+        let store = open(storage.clone());
+        create(&store, "cosine");
+        insert(&store, body.clone());
+        let image = Arc::new(storage.crash_image(3));
+        let crashed = open(image);
+        assert_eq!(insert(&crashed, body.clone())["replayed"], true);
+        store.close().unwrap();
+    }
+    // The close has written a checkpoint, so nothing is replayed from the log any more.
+    for _ in 0..2 {
+        let store = open(storage.clone());
+        assert_eq!(insert(&store, body.clone())["replayed"], true);
+        for n in 0..40 {
+            let vectors = json!({"vectors": rows(10, 30), "on_conflict": "replace"});
+            assert_eq!(insert(&store, vectors)["inserted_count"], 30, "{n}");
+        }
+        call(&store, "compact", json!({"collection": "records"}), &[]);
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn a_key_whose_request_runs_is_in_flight() {
+    let store = open(memory());
+    external(&store);
+    let body = json!({
+        "collection": "records", "vectors": [{"id": "a", "text": "t"}], "idempotency_key": "k",
+    });
+    let question = call(&store, "insert", body.clone(), &[]);
+    let again = call(&store, "insert", body.clone(), &[]);
+    assert_eq!(
+        (code(&again), &again["error"]["retriable"]),
+        ("IDEMPOTENCY_IN_FLIGHT", &json!(true))
+    );
+    let token = json!({"token": question["embed"]["token"]});
+    assert_eq!(call(&store, "resume", token, &[1.0; 24])["replayed"], false);
+    // The replay embeds nothing.
+    assert_eq!(call(&store, "insert", body, &[])["replayed"], true);
+}
+
+fn external(store: &Store) {
+    let header = json!({
+        "name": "records", "dimension": 24, "embedder": {"name": "outside", "version": "1"},
+    });
+    assert_eq!(
+        call(store, "collections.create", header, &[]).get("error"),
+        None
+    );
+}
+
+#[test]
+fn a_stream_goes_on_where_it_was_durable() {
+    let storage = memory();
+    let store = open(storage.clone());
+    create(&store, "cosine");
+    let chunk = |store: &Store, from: usize, count: usize| {
+        let body = json!({
+            "vectors": rows(from, count), "stream_id": "s", "offset": from, "atomic": false,
+            "on_conflict": "skip",
+        });
+        insert(store, body)
+    };
+    let offset = |store: &Store| {
+        let header = json!({"collection": "records", "stream_id": "s"});
+        call(store, "stream.offset", header, &[])["offset"].clone()
+    };
+    assert_eq!(offset(&store), 0);
+    assert_eq!(chunk(&store, 0, 3)["status"], "success");
+    assert_eq!(chunk(&store, 3, 2)["status"], "success");
+    let gap = chunk(&store, 6, 1);
+    assert_eq!(
+        (code(&gap), &gap["error"]["expected"]),
+        ("CONDITION_FAILED", &json!(5))
+    );
+    assert_eq!(code(&chunk(&store, 3, 2)), "CONDITION_FAILED");
+    let crashed = open(Arc::new(storage.crash_image(1)));
+    assert_eq!(offset(&crashed), 5);
+    assert_eq!(chunk(&crashed, 5, 1)["status"], "success");
+    // A chunk that changes nothing moves the offset as well.
+    let nothing =
+        json!({"vectors": rows(0, 2), "stream_id": "s", "offset": 6, "on_conflict": "skip"});
+    assert_eq!(insert(&crashed, nothing)["skipped_count"], 2);
+    assert_eq!(offset(&crashed), 8);
+    crashed.close().unwrap();
+}
+
+#[test]
+fn a_batch_that_was_cancelled_in_time_leaves_nothing() {
+    let store = open(memory());
+    external(&store);
+    let header = json!({"collection": "records", "vectors": [{"id": "a", "text": "t"}]});
+    let question = send(&store, "insert", &header, named("mine"))
+        .recv()
+        .unwrap();
+    let told = call(&store, "batches.get", json!({"batch_id": "mine"}), &[]);
+    assert_eq!(
+        (&told["status"], &told["received"]),
+        (&json!("running"), &json!(1))
+    );
+    let cancelled = call(&store, "batches.cancel", json!({"batch_id": "mine"}), &[]);
+    assert_eq!(
+        (&cancelled["status"], &cancelled["applied"]),
+        (&json!("cancelled"), &json!(0))
+    );
+    let token = json!({"token": question["embed"]["token"]});
+    assert_eq!(
+        code(&call(&store, "resume", token, &[1.0; 24])),
+        "CANCELLED"
+    );
+    assert!(contents(&store).is_empty());
+    let told = call(&store, "batches.get", json!({"batch_id": "mine"}), &[]);
+    assert_eq!(told["error_code"], "CANCELLED");
+    assert_eq!(
+        code(&call(
+            &store,
+            "batches.get",
+            json!({"batch_id": "other"}),
+            &[]
+        )),
+        "NOT_FOUND"
+    );
+}
+
+#[test]
+fn a_batch_that_has_committed_cannot_be_cancelled() {
+    let store = open(memory());
+    create(&store, "cosine");
+    let header = json!({"collection": "records", "vectors": rows(0, 2)});
+    let reply = send(&store, "insert", &header, named("mine"))
+        .recv()
+        .unwrap();
+    assert_eq!(reply["batch_id"], "mine");
+    let told = call(&store, "batches.cancel", json!({"batch_id": "mine"}), &[]);
+    assert_eq!(
+        (&told["status"], &told["applied"]),
+        (&json!("success"), &json!(2))
+    );
+    assert_eq!(contents(&store).len(), 2);
+}
+
+#[test]
+fn a_deadline_that_passes_before_the_commit_ends_the_batch() {
+    let store = open(memory());
+    external(&store);
+    let header = json!({"collection": "records", "vectors": [{"id": "a", "text": "t"}]});
+    let context = CallContext {
+        deadline: Some(Duration::from_millis(1)),
+        ..named("late")
+    };
+    let first = send(&store, "insert", &header, context).recv().unwrap();
+    // It may be too late for the question already; for the answer it is.
+    if let Some(token) = first["embed"]["token"].as_str() {
+        let ended = || {
+            let told = call(&store, "batches.get", json!({"batch_id": "late"}), &[]);
+            told["status"] != "running"
+        };
+        while !ended() {
+            std::thread::yield_now();
+        }
+        let reply = call(&store, "resume", json!({"token": token}), &[1.0; 24]);
+        assert_eq!(code(&reply), "DEADLINE_EXCEEDED");
+    } else {
+        assert_eq!(code(&first), "DEADLINE_EXCEEDED");
+    }
+    assert!(contents(&store).is_empty());
+}
+
+/// A store whose budget is one MiB, of which 983,040 bytes are not kept for deletes.
+fn small() -> Store {
+    let options = StoreOptions::parse(br#"{"batch_operations": {"max_memory_usage_mb": 1}}"#);
+    let store = Store::over(memory(), options.unwrap(), support::SMALL).unwrap();
+    create(&store, "cosine");
+    store
+}
+
+fn reserve(store: &Store, bytes: usize) -> Value {
+    call(store, "memory.reserve", json!({"bytes": bytes}), &[])["reservation"].clone()
+}
+
+#[test]
+fn who_can_wait_is_admitted_when_memory_comes_back() {
+    let store = small();
+    let reservation = reserve(&store, 480_000);
+    let header = json!({"collection": "records", "vectors": rows(0, 100)});
+    let waiting = send(&store, "insert", &header, named("waiting"));
+    let stopped = send(&store, "insert", &header, named("stopped"));
+    let told = call(&store, "batches.get", json!({"batch_id": "waiting"}), &[]);
+    assert_eq!(
+        (&told["status"], &told["received"]),
+        (&json!("running"), &json!(0))
+    );
+    call(
+        &store,
+        "batches.cancel",
+        json!({"batch_id": "stopped"}),
+        &[],
+    );
+    assert_eq!(code(&stopped.recv().unwrap()), "CANCELLED");
+    // A delete does not wait: it has a slice of its own.
+    let delete = json!({"collection": "records", "vector_ids": ["x"], "missing": "ignore"});
+    assert_eq!(call(&store, "delete", delete, &[])["skipped_count"], 1);
+    call(
+        &store,
+        "memory.release",
+        json!({"reservation": reservation}),
+        &[],
+    );
+    assert_eq!(waiting.recv().unwrap()["inserted_count"], 100);
+    let limits = call(&store, "limits", json!({}), &[]);
+    assert_eq!(limits["memory_used_bytes"]["value"], 0);
+    assert_eq!(limits["memory_free_bytes"]["value"], 1 << 20);
+}
+
+#[test]
+fn who_cannot_wait_is_told_when_to_come_back() {
+    let store = small();
+    let header = json!({"collection": "records", "vectors": rows(0, 100)});
+    let impatient = CallContext {
+        refuse_overload: true,
+        ..CallContext::default()
+    };
+    let reservation = reserve(&store, 480_000);
+    let refused = send(&store, "insert", &header, impatient.clone())
+        .recv()
+        .unwrap();
+    let error = &refused["error"];
+    assert_eq!(
+        (code(&refused), &error["budget"]),
+        ("OVERLOADED", &json!("memory"))
+    );
+    assert_eq!(
+        (&error["used"], &error["limit"]),
+        (&json!(960_000), &json!(983_040))
+    );
+    assert!(error["retry_after_ms"].as_u64() >= Some(1));
+    call(
+        &store,
+        "memory.release",
+        json!({"reservation": reservation}),
+        &[],
+    );
+    let reply = send(&store, "insert", &header, impatient).recv().unwrap();
+    assert_eq!(reply["inserted_count"], 100);
+}
+
+#[test]
+fn a_call_uses_the_memory_that_was_reserved_for_it() {
+    let store = small();
+    let reservation = reserve(&store, 480_000);
+    let header = json!({"collection": "records", "vectors": rows(0, 10)});
+    let context = || CallContext {
+        reservation: reservation.as_u64(),
+        ..CallContext::default()
+    };
+    let reply = send(&store, "insert", &header, context()).recv().unwrap();
+    assert_eq!(reply["inserted_count"], 10);
+    assert_eq!(
+        call(&store, "limits", json!({}), &[])["memory_used_bytes"]["value"],
+        0
+    );
+    let again = send(&store, "insert", &header, context()).recv().unwrap();
+    assert_eq!(code(&again), "INVALID_ARGUMENT");
+}
+
+#[test]
+fn a_request_beyond_the_whole_budget_is_refused_at_once() {
+    let store = small();
+    let header = json!({"collection": "records", "vectors": rows(0, 10_000)});
+    let reply = call(&store, "insert", header, &[]);
+    assert_eq!(
+        (code(&reply), &reply["error"]["limit"]),
+        ("MEMORY_LIMIT_EXCEEDED", &json!(983_040))
+    );
+}
+
+#[test]
+fn a_store_closes_while_calls_wait_for_their_callers() {
+    let store = small();
+    reserve(&store, 480_000);
+    let header = json!({"collection": "records", "vectors": rows(0, 100)});
+    let waiting = send(&store, "insert", &header, CallContext::default());
+    store.close().unwrap();
+    let reply = waiting.recv().unwrap();
+    assert_eq!(reply["inserted_count"], 100, "{reply}");
+}
+
+#[test]
+fn the_doors_limit_binds_and_the_stores_default_counts() {
+    let options = StoreOptions::parse(br#"{"batch_operations": {"atomic_by_default": false}}"#);
+    let store = Store::over(memory(), options.unwrap(), support::SMALL).unwrap();
+    create(&store, "cosine");
+    let context = CallContext {
+        max_batch_size: Some(2),
+        ..CallContext::default()
+    };
+    let header = json!({"collection": "records", "vectors": rows(0, 3)});
+    let reply = send(&store, "insert", &header, context).recv().unwrap();
+    assert_eq!(
+        (code(&reply), &reply["error"]["limit"]),
+        ("BATCH_TOO_LARGE", &json!(2))
+    );
+    let mut vectors = rows(0, 2);
+    vectors[1]["data"] = json!([1.0]);
+    assert_eq!(
+        insert(&store, json!({"vectors": vectors}))["status"],
+        "partial"
+    );
+}
+
+#[test]
+fn a_fault_at_every_call_leaves_a_keyed_batch_whole_or_absent() {
+    let scenario = |store: &Store| {
+        let mut acknowledged = 0;
+        for n in 0..6 {
+            let key = format!("key-{n}");
+            let body = json!({
+                "vectors": rows(n * 10, 10), "idempotency_key": key, "stream_id": "s",
+                "offset": n * 10,
+            });
+            if insert(store, body).get("error").is_some() {
+                break;
+            }
+            acknowledged = n + 1;
+        }
+        acknowledged
+    };
+    let calls = {
+        let storage = memory();
+        let store = open(storage.clone());
+        create(&store, "cosine");
+        scenario(&store);
+        store.close().unwrap();
+        storage.calls()
+    };
+    for number in 1..=calls {
+        let storage = memory();
+        storage.fail_call(number, Fault::Error);
+        let Ok(store) = Store::over(storage.clone(), StoreOptions::default(), support::SMALL)
+        else {
+            continue;
+        };
+        let header = json!({"name": "records", "dimension": 24});
+        call(&store, "collections.create", header, &[]);
+        let acknowledged = scenario(&store);
+        let _ = store.close();
+        storage.heal();
+        let store = open(storage);
+        let found = call(
+            &store,
+            "stream.offset",
+            json!({"collection": "records", "stream_id": "s"}),
+            &[],
+        );
+        let Some(offset) = found["offset"].as_u64() else {
+            assert_eq!(acknowledged, 0, "at call {number}: {found}");
+            continue;
+        };
+        assert!(offset as usize >= acknowledged * 10, "at call {number}");
+        assert_eq!(contents(&store).len(), offset as usize, "at call {number}");
+        // Every batch is done again: those that are there are replayed, the others done.
+        for n in 0..6usize {
+            let body = json!({
+                "vectors": rows(n * 10, 10), "idempotency_key": format!("key-{n}"),
+                "stream_id": "s", "offset": n * 10,
+            });
+            let reply = insert(&store, body);
+            let known = n * 10 < offset as usize;
+            assert_eq!(
+                reply["replayed"], known,
+                "at call {number}, batch {n}: {reply}"
+            );
+        }
+        assert_eq!(contents(&store).len(), 60, "at call {number}");
+    }
+}

@@ -1,0 +1,457 @@
+import { cancelBatch } from '../cancel.js';
+import type { CollectionParts } from '../collection.js';
+import { decodeWrite } from '../decode.js';
+import type { Encoded } from '../encode.js';
+import { VolleyError } from '../errors.js';
+import type { CallContext, Reply } from '../native/door.js';
+import type { WireOptions } from '../options.js';
+import type { Failure, MixedResult } from '../results.js';
+import { type Chunk, Chunker } from './chunker.js';
+import { embedChunk } from './embed-chunk.js';
+import type { StreamRules } from './options.js';
+import { OutcomeQueue } from './outcomes.js';
+import { Puller } from './puller.js';
+import { Reporter, type StreamState } from './reporter.js';
+import type { OperationStream, StreamOutcome, StreamSummary } from './results.js';
+import { Stage } from './stage.js';
+import { streamError } from './stream-error.js';
+import { Tally } from './tally.js';
+
+/** What a stream of writes calls, and how its items are encoded. */
+export interface StreamTarget {
+  readonly parts: CollectionParts;
+  /** The method's name, for messages. */
+  readonly call: string;
+  readonly verb: 'insert' | 'update' | 'delete' | 'write';
+  /** Options of every chunk, under their wire names. */
+  readonly taken: WireOptions;
+  encode(input: Chunk['input']): Encoded;
+}
+
+/** A chunk's largest size in bytes, where the memory budget is not smaller. */
+const CHUNK_BYTES_MAX = 8 * 1024 * 1024;
+/** A chunk is at most one part in so many of the budget, for each worker. */
+const BUDGET_SHARE = 8;
+const CHUNK_BYTES_MIN = 64 * 1024;
+const MIB = 1024 * 1024;
+
+interface InFlight {
+  readonly chunk: Chunk;
+  readonly batchId: string;
+}
+
+/** Cuts a source into chunks and keeps a few of them in work; see {@link OperationStream}. */
+export class WriteStream implements OperationStream {
+  readonly summary: Promise<StreamSummary>;
+
+  readonly #target: StreamTarget;
+  readonly #rules: StreamRules;
+  readonly #puller: Puller;
+  readonly #chunker: Chunker;
+  readonly #outcomes: OutcomeQueue;
+  readonly #tally: Tally;
+  readonly #reporter: Reporter | undefined;
+  readonly #stopping = new AbortController();
+  readonly #inFlight: InFlight[] = [];
+  readonly #ended: Promise<StreamSummary>;
+  #stage: Stage | undefined;
+  #startedAt = 0;
+  /** Settled when the chunk before has been handed to the engine, and when it is counted. */
+  #handedOver: Promise<unknown> = Promise.resolve();
+  #settled: Promise<unknown> = Promise.resolve();
+  #wake: (() => void) | undefined;
+  #cancelled = false;
+  #isDone = false;
+  #isFinished = false;
+  #failure: { readonly error: unknown } | undefined;
+  #reserving: string | undefined;
+  #chunkBytes = CHUNK_BYTES_MIN;
+  #received = 0;
+  #bytes = 0;
+  #chunkCount = 0;
+  #nextOffset = 0;
+  #resumedFrom = 0;
+  #sequence = 0;
+  #reached: StreamSummary['reached'] = 'applied';
+
+  constructor(target: StreamTarget, source: unknown, rules: StreamRules) {
+    this.#target = target;
+    this.#rules = rules;
+    const { door, name, settings } = target.parts;
+    this.#puller = new Puller(target.call, source);
+    const share = (settings.maxMemoryUsageMb * MIB) / (BUDGET_SHARE * rules.parallelWorkers);
+    const bytesMax = Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES_MAX, share));
+    this.#chunker = new Chunker(this.#puller, rules.chunkSize, bytesMax);
+    this.#outcomes = new OutcomeQueue(rules.parallelWorkers);
+    this.#tally = new Tally(rules.failuresKept);
+    this.#reporter = rules.onProgress && new Reporter(door, name, rules.onProgress, rules.total);
+    this.#ended = this.#run();
+    this.summary = this.#ended.then((summary) => this.#judge(summary));
+    // Whoever does not look at the summary must not be ended by it.
+    this.summary.catch(() => {});
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<StreamOutcome, void, undefined> {
+    return this.#outcomes.read(() => this.cancel());
+  }
+
+  async cancel(reason?: unknown): Promise<StreamSummary> {
+    await this.#stop(reason);
+    return this.#ended;
+  }
+
+  async #run(): Promise<StreamSummary> {
+    // A caller who iterates at once misses nothing.
+    await Promise.resolve();
+    this.#startedAt = performance.now();
+    const release = this.#listen();
+    try {
+      await this.#begin();
+      while (!this.#isStopped) await this.#step();
+    } catch (error) {
+      this.#fail(error);
+    }
+    try {
+      await this.#puller.close();
+    } catch (error) {
+      this.#fail(error);
+    }
+    await this.#settled;
+    await this.#end();
+    release();
+    const summary = this.#summarize();
+    await this.#reporter?.finish(() => this.#state()).catch(() => {});
+    this.#outcomes.end(this.#failure?.error);
+    summary.unreadCount = this.#outcomes.unreadCount;
+    return summary;
+  }
+
+  get #isStopped(): boolean {
+    return this.#cancelled || this.#failure !== undefined || this.#isDone;
+  }
+
+  async #begin(): Promise<void> {
+    const { door, name } = this.#target.parts;
+    if (this.#rules.atomic) this.#stage = await Stage.begin(door, name);
+    const { streamId } = this.#rules;
+    if (streamId === undefined || this.#isStopped) return;
+    const header = { collection: name, stream_id: streamId };
+    const { offset } = await door.call('stream.offset', header);
+    this.#resumedFrom = await this.#chunker.skip(offset as number);
+    this.#nextOffset = this.#resumedFrom;
+  }
+
+  /** Nothing is read before there is a free worker, room for outcomes, and memory. */
+  async #step(): Promise<void> {
+    while (this.#inFlight.length >= this.#rules.parallelWorkers && !this.#isStopped) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    await this.#outcomes.room();
+    if (this.#isStopped) return;
+    const reservation = await this.#reserve();
+    let chunk: Chunk | undefined;
+    try {
+      chunk = await this.#chunker.next();
+    } finally {
+      if (chunk === undefined || this.#isStopped) await this.#release(reservation);
+    }
+    if (chunk === undefined) {
+      this.#isDone = true;
+      return;
+    }
+    this.#received += chunk.count;
+    if (this.#isStopped) await this.#refuse(chunk, this.#stopError());
+    else this.#send(chunk, reservation);
+  }
+
+  async #reserve(): Promise<number> {
+    const { door } = this.#target.parts;
+    const batchId = door.newBatchId();
+    this.#reserving = batchId;
+    try {
+      const deletes = this.#target.verb === 'delete';
+      const header = { bytes: Math.ceil(this.#chunkBytes), deletes };
+      const reply = await door.call('memory.reserve', header, undefined, { batchId });
+      return reply.reservation as number;
+    } finally {
+      this.#reserving = undefined;
+    }
+  }
+
+  async #release(reservation: number): Promise<void> {
+    // A store that closes has taken it back already.
+    await this.#target.parts.door.call('memory.release', { reservation }).catch(() => {});
+  }
+
+  #send(chunk: Chunk, reservation: number): void {
+    const batchId = this.#target.parts.door.newBatchId();
+    const entry = { chunk, batchId };
+    this.#inFlight.push(entry);
+    this.#chunkCount += 1;
+    const before = this.#handedOver;
+    const call = this.#prepare(chunk).then(async (encoded) => {
+      await before;
+      return { encoded, reply: this.#call(chunk, encoded, { batchId, reservation }) };
+    });
+    this.#handedOver = call.catch(() => this.#release(reservation));
+    const settled = this.#settled;
+    this.#settled = (async () => {
+      await settled;
+      try {
+        const { encoded, reply } = await call;
+        await this.#count(chunk, decodeWrite<MixedResult>(await reply, encoded.refused));
+      } catch (error) {
+        await this.#refuse(chunk, error);
+        this.#fail(error);
+      }
+      this.#inFlight.splice(this.#inFlight.indexOf(entry), 1);
+      this.#wake?.();
+      // A call-back of the caller's that throws ends the stream like a source that does.
+      await this.#reporter?.report(() => this.#state()).catch((error) => this.#fail(error));
+    })();
+  }
+
+  async #prepare(chunk: Chunk): Promise<Encoded> {
+    const { parts, encode } = this.#target;
+    if (parts.embedder === undefined) return encode(chunk.input);
+    const { input, failures } = await embedChunk(chunk, parts, this.#stopping.signal);
+    const encoded = encode(input);
+    const refused = new Map(encoded.refused);
+    for (const [index, failure] of failures)
+      refused.set(index, { id: idOf(chunk, index), failure });
+    return { ...encoded, refused };
+  }
+
+  #call(chunk: Chunk, encoded: Encoded, context: CallContext): Promise<Reply> {
+    if (this.#cancelled) {
+      void this.#release(context.reservation ?? 0);
+      return Promise.reject(this.#stopError());
+    }
+    const { parts, taken, verb } = this.#target;
+    const { streamId, waitFor } = this.#rules;
+    const header = JSON.stringify({
+      collection: parts.name,
+      ...encoded.header,
+      ...taken,
+      atomic: false,
+      ...(waitFor === 'durable' && { wait_for: waitFor }),
+      ...((this.#outcomes.isRead || this.#stage) && { outcomes: 'all' }),
+      ...(streamId !== undefined && { stream_id: streamId, offset: chunk.offset }),
+      ...(this.#stage && { stage: this.#stage.id }),
+    });
+    const bytes = header.length + (encoded.block?.byteLength ?? 0);
+    this.#chunkBytes = bytes;
+    this.#bytes += bytes;
+    this.#chunker.learn(header.length, chunk.count);
+    const reply = parts.door.call(verb, header, encoded.block, context);
+    // It is awaited in the order of the stream; until then a refusal is nobody's.
+    reply.catch(() => {});
+    return reply;
+  }
+
+  /** Takes in a chunk's reply. Chunks are counted in the order of the stream. */
+  async #count(chunk: Chunk, result: MixedResult): Promise<void> {
+    const { insertedCount = 0, updatedCount = 0, deletedCount = 0 } = result;
+    const { skippedCount, unchangedCount } = result;
+    this.#tally.add({ insertedCount, updatedCount, deletedCount, skippedCount, unchangedCount });
+    if (this.#nextOffset === chunk.offset) this.#nextOffset += chunk.count;
+    this.#sequence = Math.max(this.#sequence, result.sequence);
+    this.#reporter?.committed(result.sequence, this.#tally.succeededCount);
+    for (const error of result.errors) {
+      const { index, operationId: _, vectorId: id, ...failure } = error;
+      await this.#failOne(chunk, index, id, failure as Failure);
+    }
+    if (this.#stage !== undefined) {
+      this.#stage.note(result);
+      return;
+    }
+    const outcomes = (result.outcomes ?? []).map(({ index, id, status, ...failure }) => ({
+      offset: chunk.offset + index,
+      id,
+      status,
+      ...(status === 'failed' && { error: failure as unknown as Failure }),
+    }));
+    this.#outcomes.push(outcomes, chunk.count);
+  }
+
+  /** Fails every operation of a chunk that was refused as a whole, or never sent. */
+  async #refuse(chunk: Chunk, error: unknown): Promise<void> {
+    const failure = failureOf(error);
+    const outcomes: StreamOutcome[] = [];
+    for (let index = 0; index < chunk.count; index++) {
+      const id = idOf(chunk, index);
+      await this.#failOne(chunk, index, id, failure);
+      outcomes.push({ offset: chunk.offset + index, id, status: 'failed', error: failure });
+    }
+    if (this.#stage === undefined) this.#outcomes.push(outcomes, chunk.count);
+    else this.#stage.refuse(chunk);
+  }
+
+  async #failOne(chunk: Chunk, index: number, id: string | null, error: Failure): Promise<void> {
+    const failure = { offset: chunk.offset + index, id, error, item: chunk.item(index) };
+    this.#tally.fail(failure);
+    try {
+      await this.#rules.onFailure?.(failure);
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
+  /** The stream's end: a staged one is committed or dropped, and the last level is waited for. */
+  async #end(): Promise<void> {
+    const { parts } = this.#target;
+    try {
+      if (this.#stage !== undefined) await this.#endStage(this.#stage);
+      const isWhole = this.#failure === undefined && !this.#cancelled;
+      if (this.#rules.waitFor === 'durable') this.#reached = 'durable';
+      if (this.#rules.waitFor === 'indexed' && isWhole) {
+        await parts.door.call('indexed', { collection: parts.name });
+        this.#reached = 'indexed';
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #endStage(stage: Stage): Promise<void> {
+    const isWhole =
+      this.#failure === undefined && !this.#cancelled && this.#tally.counts.failedCount === 0;
+    let committed: number | undefined;
+    let refusal: unknown;
+    if (isWhole) {
+      try {
+        committed = await stage.commit();
+      } catch (error) {
+        refusal = error;
+      }
+    } else {
+      await stage.drop();
+    }
+    if (committed !== undefined) this.#sequence = committed;
+    else {
+      this.#tally.abortAll();
+      this.#nextOffset = 0;
+      this.#sequence = 0;
+    }
+    const { failures } = this.#tally;
+    for (const outcomes of stage.outcomes(committed !== undefined, failures)) {
+      await this.#outcomes.room();
+      this.#outcomes.push(outcomes, outcomes.length);
+    }
+    if (refusal !== undefined) this.#fail(refusal);
+  }
+
+  #listen(): () => void {
+    const { signal, deadlineMs } = this.#rules;
+    const { closing } = this.#target.parts;
+    const cancel = () => void this.#stop(signal?.reason);
+    const close = () => void this.#stop(new VolleyError('STORE_CLOSED', 'the store was closed'));
+    const late = () => {
+      const message = `the stream's deadline of ${deadlineMs} ms has passed`;
+      const details = { deadlineMs };
+      void this.#stop(new VolleyError('DEADLINE_EXCEEDED', message, { retriable: true, details }));
+    };
+    signal?.addEventListener('abort', cancel, { once: true });
+    closing.addEventListener('abort', close, { once: true });
+    const timer = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs);
+    if (signal?.aborted) cancel();
+    return () => {
+      signal?.removeEventListener('abort', cancel);
+      closing.removeEventListener('abort', close);
+      clearTimeout(timer);
+    };
+  }
+
+  /** Ends the stream early: what has not committed does not, from the newest chunk backwards. */
+  async #stop(reason: unknown): Promise<void> {
+    if (this.#cancelled || this.#isFinished) return;
+    this.#cancelled = true;
+    if (reason instanceof VolleyError) this.#failure ??= { error: reason };
+    this.#stopping.abort(reason);
+    this.#puller.interrupt();
+    this.#outcomes.release();
+    this.#wake?.();
+    const { door } = this.#target.parts;
+    if (this.#reserving !== undefined) await cancelBatch(door, this.#reserving);
+    // So that what is committed is the beginning of the stream, never a piece behind a gap.
+    for (const { batchId } of [...this.#inFlight].reverse()) {
+      await cancelBatch(door, batchId).catch(() => {});
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#cancelled) return;
+    this.#failure ??= { error };
+    this.#puller.interrupt();
+    this.#outcomes.release();
+    this.#wake?.();
+  }
+
+  #stopError(): VolleyError {
+    const error = this.#failure?.error;
+    if (error instanceof VolleyError) return error;
+    const message = 'the stream was ended before this operation was committed';
+    return new VolleyError('CANCELLED', message, { retriable: true, cause: error });
+  }
+
+  #state(): StreamState {
+    const staged = this.#stage !== undefined && !this.#stage.isCommitted;
+    const applied = staged ? 0 : this.#tally.succeededCount;
+    const { failedCount } = this.#tally.counts;
+    return { received: this.#received, applied, failed: failedCount, bytes: this.#bytes };
+  }
+
+  #summarize(): StreamSummary {
+    this.#isFinished = true;
+    const { counts, failures, droppedCount } = this.#tally;
+    return {
+      status: this.#status(),
+      receivedCount: this.#received,
+      ...counts,
+      failures,
+      failuresDroppedCount: droppedCount,
+      unreadCount: 0,
+      nextOffset: this.#nextOffset,
+      resumedFrom: this.#resumedFrom,
+      sequence: this.#sequence,
+      reached: this.#reached,
+      chunkCount: this.#chunkCount,
+      bytes: this.#bytes,
+      processingTimeMs: performance.now() - this.#startedAt,
+      ...(this.#failure && { error: this.#failure.error }),
+    };
+  }
+
+  #status(): StreamSummary['status'] {
+    if (this.#cancelled) return 'cancelled';
+    const failed = this.#tally.counts.failedCount > 0 || this.#failure !== undefined;
+    if (!failed) return 'success';
+    return this.#tally.succeededCount > 0 ? 'partial' : 'failed';
+  }
+
+  #judge(summary: StreamSummary): StreamSummary {
+    const isFailure =
+      this.#failure !== undefined ||
+      (this.#rules.atomic && summary.status !== 'success' && summary.status !== 'cancelled');
+    if (!isFailure || this.#rules.onError === 'collect') return summary;
+    throw streamError(summary, this.#failure?.error);
+  }
+}
+
+function idOf(chunk: Chunk, index: number): string | null {
+  const item = chunk.item(index);
+  if (typeof item === 'string') return item;
+  const { id } = (typeof item === 'object' && item !== null ? item : {}) as { id?: unknown };
+  return typeof id === 'string' && id.isWellFormed() ? id : null;
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof VolleyError) {
+    const { code, message, retriable, details } = error;
+    return { ...details, errorCode: code, errorMessage: message, retriable };
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  return { errorCode: 'CANCELLED', errorMessage: reason, retriable: true };
+}
