@@ -179,6 +179,15 @@ test('lines come as a stream and are answered batch by batch', async (t) => {
   const ending = JSON.parse(broken.text.trim());
   t.like(ending, { offset: 0, summary: { operations: 0, failed_count: 0 } });
   t.is(ending.error.error_code, 'INVALID_ARGUMENT');
+  const resumed = `${path}&stream_id=s1`;
+  await request(resumed, 'POST', lines.slice(0, 1500).join('\n'), type);
+  const offset = await request(`${things(url)}/streams/offset`, 'POST', { stream_id: 's1' });
+  t.deepEqual(offset.json, { offset: 1500 });
+  const rest = lines.slice(1500).join('\n');
+  const ended = await request(`${resumed}&offset=1500`, 'POST', rest, type);
+  t.is(JSON.parse(ended.text.trim().split('\n').at(-1) ?? '').summary.operations, 1000);
+  const keyed = await request(path, 'POST', '{}', { ...type, 'idempotency-key': 'k' });
+  t.is(keyed.json.error_code, 'UNSUPPORTED');
   const atomic = await request(`${path}&atomic=true`, 'POST', '{}', type);
   t.is(atomic.json.error_code, 'UNSUPPORTED');
 });
@@ -200,6 +209,27 @@ test('bodies and replies are compressed where that is asked for', async (t) => {
     }).on('error', reject);
   });
   t.is(JSON.parse(gunzipSync(listed).toString()).vectors.length, 200);
+});
+
+test('a key is used once, a batch is followed, a deadline is kept', async (t) => {
+  const { url } = await withThings(t);
+  const path = `${things(url)}/vectors/batch`;
+  const headers = { 'idempotency-key': 'k', 'volley-batch-id': 'mine' };
+  const first = await request(path, 'POST', { vectors: rows(2) }, headers);
+  t.like(first.json, { inserted_count: 2, replayed: false, batch_id: 'mine' });
+  const again = await request(path, 'POST', { vectors: rows(2) }, { 'idempotency-key': 'k' });
+  t.like(again.json, { inserted_count: 2, replayed: true });
+  const other = await request(path, 'POST', { vectors: rows(3) }, { 'idempotency-key': 'k' });
+  t.is(other.status, 422);
+  t.is(other.json.error_code, 'IDEMPOTENCY_MISMATCH');
+  const progress = await request(`${url}/api/v1/batches/mine`, 'GET');
+  t.like(progress.json, { received: 2, applied: 2, failed: 0 });
+  t.is((await request(`${url}/api/v1/batches/none`, 'GET')).status, 404);
+  const late = await request(path, 'POST', { vectors: rows(1, 5) }, { 'volley-deadline-ms': '0' });
+  t.is(late.json.error_code, 'INVALID_ARGUMENT');
+  const large = await request(path, 'POST', { vectors: rows(1001, 10) });
+  t.is(large.status, 413);
+  t.like(large.json, { error_code: 'BATCH_TOO_LARGE', limit: 1000, actual: 1001 });
 });
 
 test('health, readiness, metrics, limits and the request id', async (t) => {

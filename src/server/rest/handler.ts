@@ -220,7 +220,8 @@ function answerCors(
   response.writeHead(204, {
     'access-control-allow-methods': 'GET, POST, PUT, DELETE',
     'access-control-allow-headers':
-      'authorization, content-type, content-encoding, idempotency-key, x-request-id',
+      'authorization, content-type, content-encoding, idempotency-key, x-request-id, ' +
+      `${BATCH_ID_HEADER}, ${DEADLINE_HEADER}`,
     'access-control-max-age': '600',
   });
   response.end();

@@ -2,7 +2,7 @@ import { VolleyError } from '../../errors.js';
 
 /** Fields of a query string that are no text; the engine refuses the ones it does not know. */
 const BOOLEANS = ['atomic', 'validate_only'];
-const INTEGERS = ['limit', 'batch_size_limit', 'ef_search'];
+const INTEGERS = ['limit', 'batch_size_limit', 'ef_search', 'offset'];
 const LISTS = ['include'];
 
 /**

@@ -61,7 +61,7 @@ export async function writeLines(
   response.once('close', () => gone.abort());
   let code = 'OK';
   try {
-    refuseAtomic(stream.fields);
+    refuseUnfit(stream.fields);
     const body = bodyStream(request);
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });
     // One after another, so that what was done is all that came before an offset.
@@ -83,11 +83,21 @@ export async function writeLines(
   return { code, ...sizes };
 }
 
-function refuseAtomic({ atomic }: Readonly<Record<string, unknown>>): void {
-  if (atomic !== true) return;
-  throw new VolleyError('UNSUPPORTED', 'a body of lines is best effort; atomic is not offered', {
-    details: { field: 'atomic' },
-  });
+/** A body of lines is many batches: what holds for one alone is refused. */
+function refuseUnfit({ atomic, idempotency_key }: Readonly<Record<string, unknown>>): void {
+  if (atomic === true) {
+    throw new VolleyError('UNSUPPORTED', 'a body of lines is best effort; atomic is not offered', {
+      details: { field: 'atomic' },
+    });
+  }
+  if (idempotency_key === undefined) return;
+  const message = 'a body of lines takes no idempotency_key; give stream_id and offset';
+  throw new VolleyError('UNSUPPORTED', message, { details: { field: 'idempotency_key' } });
+}
+
+/** Where a chunk stands in a stream that can be resumed. */
+function partOf({ stream_id, offset = 0 }: Readonly<Record<string, unknown>>, chunk: Chunk) {
+  return stream_id === undefined ? {} : { offset: Number(offset) + chunk.offset };
 }
 
 const COMMA = Buffer.from(',');
@@ -105,7 +115,7 @@ function sendChunk(
   pieces.push(END);
   return engine.send({
     verb: route.verb,
-    beside: { ...fields, atomic: false },
+    beside: { ...fields, ...partOf(fields, chunk), atomic: false },
     format: 'json',
     body: Buffer.concat(pieces),
     collection: fields.collection as string,
