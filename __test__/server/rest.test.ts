@@ -224,7 +224,11 @@ test('a key is used once, a batch is followed, a deadline is kept', async (t) =>
   t.is(other.json.error_code, 'IDEMPOTENCY_MISMATCH');
   const progress = await request(`${url}/api/v1/batches/mine`, 'GET');
   t.like(progress.json, { received: 2, applied: 2, failed: 0 });
+  const events = await request(`${url}/api/v1/batches/mine/events`, 'GET');
+  t.is(events.type, 'text/event-stream');
+  t.regex(events.text, /^id: 1\nevent: end\ndata: \{.*"applied":2.*\}\n\n$/);
   t.is((await request(`${url}/api/v1/batches/none`, 'GET')).status, 404);
+  t.is((await request(`${url}/api/v1/batches/none/events`, 'GET')).status, 404);
   const late = await request(path, 'POST', { vectors: rows(1, 5) }, { 'volley-deadline-ms': '0' });
   t.is(late.json.error_code, 'INVALID_ARGUMENT');
   const large = await request(path, 'POST', { vectors: rows(1001, 10) });

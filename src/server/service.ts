@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { VolleyError } from '../errors.js';
-import type { CallContext } from '../native/door.js';
+import { type CallContext, parseReply } from '../native/door.js';
 import type { Store } from '../store.js';
 import { Engine } from './engine.js';
 import { Gate, type Pass, type Wish } from './gate.js';
@@ -107,6 +107,19 @@ export class Service {
   /** The same for a part of a stream, which waits for memory and is bounded by bytes. */
   streamContext({ caller }: Pass): CallContext {
     return { caller: this.hasKeys ? caller.name : '' };
+  }
+
+  /** How far a batch of the caller is. */
+  async progress(pass: Pass, batchId: string): Promise<Record<string, unknown>> {
+    const reply = await this.engine.send({
+      verb: 'batches.get',
+      beside: { batch_id: batchId },
+      format: 'json',
+      body: Buffer.from('{}'),
+      collection: undefined,
+      context: this.streamContext(pass),
+    });
+    return parseReply(reply);
   }
 
   /** Lets nobody in any more and waits for those who are in. */

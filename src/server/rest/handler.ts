@@ -4,6 +4,7 @@ import type { CallContext, Format } from '../../native/door.js';
 import type { Exchange, Service } from '../service.js';
 import { volleyError } from '../service.js';
 import { discardBody, readBody } from './body.js';
+import { followBatch } from './events.js';
 import { answerPlain } from './plain.js';
 import { problemOf } from './problem.js';
 import { queryFields } from './query.js';
@@ -116,17 +117,22 @@ function fieldsOf(
 
 async function run(
   service: Service,
-  { pass }: Exchange,
+  exchange: Exchange,
   request: IncomingMessage,
   response: ServerResponse,
   { route, parameters }: Found,
   fields: Record<string, unknown>,
 ): Promise<{ code: string; bytesIn: number; bytesOut: number }> {
   const { engine, requestBytesMax } = service;
+  const { pass } = exchange;
   const type = contentType(request);
   if (type === NDJSON_TYPE && route.stream !== undefined) {
     const context = service.streamContext(pass);
     return await writeLines(request, response, { route, engine, pass, fields, context });
+  }
+  if (route.isFollowed === true) {
+    const batchId = parameters.batch_id ?? '';
+    return await followBatch(service, exchange, request, response, batchId);
   }
   const isEmpty = route.input === 'query';
   const format = isEmpty ? 'json' : formatOf(type);

@@ -6,6 +6,11 @@ const JSON_TYPE = 'application/json';
 const BATCH_REPLIES = ['InsertReply', 'UpdateReply', 'DeleteReply', 'MixedReply', 'SearchReply'];
 const BATCH_FAILURES = ['400', '404', '409', '412', '422', '502'];
 
+const EVENTS = {
+  description: 'events until the batch has ended',
+  content: { 'text/event-stream': { schema: { type: 'string' } } },
+};
+
 /** The OpenAPI 3.1 document of the REST surface. */
 export function openApi(hasKeys: boolean): Schema {
   const paths: Record<string, Record<string, Schema>> = {};
@@ -65,7 +70,7 @@ function operation(route: Route): Schema {
     parameters: parameters(route),
     ...(route.input === 'body' && { requestBody: requestBody(route) }),
     responses: {
-      [route.status ?? 200]: reply(route.reply, 'done'),
+      [route.status ?? 200]: route.isFollowed === true ? EVENTS : reply(route.reply, 'done'),
       ...Object.fromEntries(failures),
       default: problem,
     },

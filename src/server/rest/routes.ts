@@ -13,6 +13,8 @@ export interface Route {
   readonly input: 'body' | 'query';
   /** What the collection's list in the body is called, where lines of it may come as a stream. */
   readonly stream?: 'vectors' | 'updates' | 'operations';
+  /** Whether the reply goes on until the batch has ended, as server-sent events. */
+  readonly isFollowed?: true;
   /** What the reply is called in the OpenAPI document, and its status if all goes well. */
   readonly reply: string;
   readonly status?: number;
@@ -159,6 +161,15 @@ export const ROUTES: readonly Route[] = [
     input: 'query',
     reply: 'BatchProgress',
     summary: 'Tell how far a batch of the caller is',
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/batches/{batch_id}/events',
+    verb: 'batches.get',
+    input: 'query',
+    isFollowed: true,
+    reply: 'BatchProgress',
+    summary: 'Follow a batch of the caller: server-sent events, progress and end',
   },
   {
     method: 'DELETE',
