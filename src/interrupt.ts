@@ -20,12 +20,13 @@ export interface InterruptOptions {
 
 /** One call that its caller may end early, with all that belongs to it. */
 export class InterruptibleCall {
-  /** Aborted with the caller's signal, at the deadline, and when the store closes. */
-  readonly signal: AbortSignal;
   readonly #door: Door;
   readonly #context: CallContext;
+  readonly #closing: AbortSignal;
   readonly #caller: AbortSignal | undefined;
-  readonly #deadline: AbortSignal | undefined;
+  readonly #deadlineAt: number | undefined;
+  #deadline: AbortSignal | undefined;
+  #signal: AbortSignal | undefined;
   #stopping: Promise<void> | undefined;
 
   /**
@@ -43,12 +44,24 @@ export class InterruptibleCall {
       ...(interruptible && { batchId: context.batchId ?? door.newBatchId() }),
       ...(deadlineMs !== undefined && { deadlineMs }),
     };
-    // The engine keeps the deadline itself; this one wakes an embedder that takes too long.
-    const timerMs =
-      deadlineMs === undefined ? undefined : Math.min(Math.ceil(deadlineMs), TIMER_MS_MAX);
-    this.#deadline = timerMs === undefined ? undefined : AbortSignal.timeout(timerMs);
-    const signals = [closing, signal, this.#deadline].filter((one) => one !== undefined);
-    this.signal = signals.length === 1 ? closing : AbortSignal.any(signals);
+    this.#closing = closing;
+    this.#deadlineAt = deadlineMs === undefined ? undefined : performance.now() + deadlineMs;
+  }
+
+  /**
+   * Aborted with the caller's signal, at the deadline, and when the store closes. The engine keeps
+   * the deadline itself: this is for the embedder, and made only where there is one to be woken.
+   */
+  get signal(): AbortSignal {
+    if (this.#signal !== undefined) return this.#signal;
+    if (this.#deadlineAt !== undefined) {
+      const leftMs = Math.max(0, Math.ceil(this.#deadlineAt - performance.now()));
+      this.#deadline = AbortSignal.timeout(Math.min(leftMs, TIMER_MS_MAX));
+    }
+    const signals = [this.#closing, this.#caller, this.#deadline];
+    const given = signals.filter((signal) => signal !== undefined);
+    this.#signal = given.length === 1 ? this.#closing : AbortSignal.any(given);
+    return this.#signal;
   }
 
   /** Whether the caller, not the store, has ended the call. */

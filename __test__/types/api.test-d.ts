@@ -94,3 +94,33 @@ export const filters: Filter<Book>[] = [
   // @ts-expect-error: a name is no null.
   { 'author.name': null },
 ];
+
+export async function streams(): Promise<void> {
+  const row = { id: 'a', data: [1, 2], metadata: { kind: 'novel', pages: 1, tags: [] } as Book };
+  const stream = books.insertStream([row], { onConflict: 'skip', streamId: 'load' });
+  for await (const { offset, status } of stream) {
+    yes<Same<typeof offset, number>>();
+    // @ts-expect-error: no such status.
+    status === 'done';
+  }
+  const { failures } = await stream.summary;
+  yes<Same<(typeof failures)[number]['item']['id'], string>>();
+  books.insertStream([{ ids: ['a'], data: new Float32Array(2) }]);
+  // @ts-expect-error: no such kind.
+  books.insertStream([{ ...row, metadata: { ...row.metadata, kind: 'poem' } }]);
+  // @ts-expect-error: an update has no rule for conflicts.
+  books.updateStream([{ id: 'a', metadata: { pages: 4 } }], { onConflict: 'skip' });
+  books.deleteStream(['a'], { missing: 'ignore' });
+  // @ts-expect-error: ids, not rows.
+  books.deleteStream([{ id: 'a' }]);
+  books.writeStream([{ op: 'delete', id: 'a' }], { atomic: true });
+  for await (const found of books.searchStream([{ queryText: 'a' }], { order: 'finished' })) {
+    yes<Same<typeof found.offset, number>>();
+    yes<Same<NonNullable<(typeof found.results)[number]['metadata']>, Book>>();
+  }
+  // @ts-expect-error: a chunk is no batch of the caller's.
+  books.searchStream([{ queryText: 'a' }], { atomic: true });
+  await books.insert([row], { signal: new AbortController().signal, deadlineMs: 10 });
+  // @ts-expect-error: no signal.
+  await books.search([{ queryText: 'a' }], { signal: 1 });
+}

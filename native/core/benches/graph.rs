@@ -73,7 +73,7 @@ fn turn_over(data: &Data, graph: &Graph, builder: &mut Builder, turnover: usize)
         repairs += builder.repair(slots);
         let rows: Vec<(u32, u64)> = slots
             .iter()
-            .map(|&slot| (slot, hash(u64::from(slot) + (turnover as u64 + 1) << 32)))
+            .map(|&slot| (slot, hash(u64::from(slot) + ((turnover as u64 + 1) << 32))))
             .collect();
         for &(slot, _) in &rows {
             graph.encode(slot, row(&data.rows, data.dimension, slot));

@@ -163,9 +163,10 @@ impl Collection {
         &self.shared
     }
 
-    /// Hands a checked batch to the writer; the job's call-back is called exactly once.
-    pub fn submit(&self, job: WriteJob) {
-        self.shared.queue.push_job(job);
+    /// Hands a checked batch to the writer, which calls the job's call-back exactly once; or gives
+    /// it back with the reason, for the caller to refuse.
+    pub fn submit(&self, job: WriteJob) -> Option<(WriteJob, Error)> {
+        self.shared.queue.push_job(job)
     }
 
     /// Claims an idempotency key for one request, and tells what an earlier request with this key

@@ -126,8 +126,8 @@ pub struct Queue {
 const GROUP_BYTES_MAX: usize = 16 << 20;
 
 impl Queue {
-    /// Adds a batch; refuses it where the collection is closing.
-    pub fn push_job(&self, job: WriteJob) {
+    /// Adds a batch; gives it back where the collection takes none in any more.
+    pub fn push_job(&self, job: WriteJob) -> Option<(WriteJob, Error)> {
         let mut state = self.lock();
         if state.draining || state.failed {
             let error = if state.failed {
@@ -135,11 +135,11 @@ impl Queue {
             } else {
                 super::closed()
             };
-            drop(state);
-            return job.refuse(error);
+            return Some((job, error));
         }
         state.jobs.push_back(job);
         self.changed.notify_all();
+        None
     }
 
     /// Adds a result of the indexer; `published` is called once readers can see it, or at once

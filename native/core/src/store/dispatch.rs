@@ -200,6 +200,11 @@ impl Call {
         }
     }
 
+    /// What the call keeps from others: its memory and its idempotency key.
+    pub fn take_held(&mut self) -> (Vec<Reservation>, Option<(Claim, u128)>) {
+        (std::mem::take(&mut self.reservations), self.claim.take())
+    }
+
     /// Ends the call with a reply; returns whether there was still somebody to tell.
     pub fn reply(mut self, bytes: Vec<u8>, failed: usize) -> bool {
         self.reservations.clear();
@@ -299,7 +304,9 @@ impl Call {
         let inner = Arc::clone(&self.inner);
         let token = inner.unembedded.token();
         let question = embedding::ask(token, &waiting);
+        let batch = Arc::clone(&self.batch);
         inner.unembedded.keep(token, self, waiting);
+        batch.when_stopped_waiting(Box::new(move || inner.unembedded.release(token)));
         responder.ask(question);
     }
 

@@ -37,18 +37,25 @@ impl Order {
     /// Submits a batch once all tickets before its own have come back; `None` = there is none.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn submit(&self, ticket: Ticket, ready: Option<Ready>) {
-        // Submitting under the lock is what keeps the order; it only pushes to a queue.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.ready.insert(ticket.0, ready);
-        loop {
-            let next = state.next;
-            let Some(ready) = state.ready.remove(&next) else {
-                break;
-            };
-            state.next += 1;
-            if let Some((collection, job)) = ready {
-                collection.submit(job);
+        let mut refused = Vec::new();
+        {
+            // Submitting under the lock is what keeps the order; it only pushes to a queue. To
+            // refuse a batch is to call its caller, who may take any lock: that comes after.
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.ready.insert(ticket.0, ready);
+            loop {
+                let next = state.next;
+                let Some(ready) = state.ready.remove(&next) else {
+                    break;
+                };
+                state.next += 1;
+                if let Some((collection, job)) = ready {
+                    refused.extend(collection.submit(job));
+                }
             }
+        }
+        for (job, error) in refused {
+            job.refuse(error);
         }
     }
 }

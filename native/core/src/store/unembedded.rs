@@ -75,6 +75,18 @@ impl Unembedded {
         })
     }
 
+    /// Gives back what a call holds that was stopped while it waits; the call itself stays, so
+    /// that its caller is told why when it comes back.
+    pub fn release(&self, token: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = state
+            .waiting
+            .get_mut(&token)
+            .map(|(call, _)| call.take_held());
+        drop(state);
+        drop(held);
+    }
+
     /// Drops all of them, and those that come: the store closes, nobody can come back.
     pub fn close(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
