@@ -37,7 +37,11 @@ test('serve announces where it is, logs, and ends when it is asked to', async (t
   const entries = log.split('\n').filter((line) => line.startsWith('{'));
   t.deepEqual(
     entries.map((line) => JSON.parse(line).request),
-    ['POST /api/v1/collections', 'POST /api/v1/collections/things/vectors/batch'],
+    [
+      'GET /api/v1/config',
+      'POST /api/v1/collections',
+      'POST /api/v1/collections/things/vectors/batch',
+    ],
   );
   const store = await open(data);
   t.is(await (await store.collection('things')).count(), 1);

@@ -137,7 +137,7 @@ test('a stop lets what runs end, and nothing new in', async (t) => {
   const { url, server } = await served(t);
   const sizes = { name: 'things', dimension: 8 };
   await request(`${url}/api/v1/collections`, 'POST', sizes);
-  const vectors = Array.from({ length: 2000 }, (_, n) => ({
+  const vectors = Array.from({ length: 1000 }, (_, n) => ({
     id: `${n}`,
     data: Array(8).fill(n + 1),
   }));
