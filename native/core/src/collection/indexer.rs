@@ -21,9 +21,9 @@ use crate::store::Pools;
 
 /// Slots that a repair goes over before the next fold may take its turn.
 const REPAIR_SLOTS: usize = 4096;
-/// Where rows die so fast that behind a repair one in this many of the live ones waits for the
+/// Where rows die so fast that behind a repair one for this many of the live ones waits for the
 /// next, folds wait for the repair instead.
-const REPAIR_URGENT_SHARE: usize = 8;
+const REPAIR_URGENT_SHARE: usize = 2;
 
 /// The state that only the indexer's thread touches.
 pub struct Indexer {
