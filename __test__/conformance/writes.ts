@@ -271,13 +271,6 @@ function batches(open: OpenSurface): void {
     t.is(await surface.count(NAME), 0);
   });
 
-  scenario(open, 'a key is refused, not ignored', async (t, surface) => {
-    await t.throwsAsync(surface.insert(NAME, [row('a')], { idempotencyKey: 'key' }), {
-      code: 'UNSUPPORTED',
-    });
-    t.is(await surface.count(NAME), 0);
-  });
-
   scenario(open, "a batch over the caller's own cap is refused whole", async (t, surface) => {
     await t.throwsAsync(surface.insert(NAME, [row('a'), row('b')], { batchSizeLimit: 1 }), {
       code: 'BATCH_TOO_LARGE',
