@@ -55,26 +55,41 @@ export function realDataset(): Dataset | undefined {
   };
 }
 
+/** Independent directions in which generated vectors vary: what is told of text embeddings. */
+const LATENT = 48;
+const CENTRES = 2000;
+/** Spread of the rows around their centre, by the spread of the centres. */
+const SPREAD = 0.55;
+
 /**
- * Generated vectors with structure: cluster centres on three levels and noise, which gives
- * neighborhoods like those of text embeddings; the same numbers on every machine.
+ * Generated vectors with the structure of text embeddings: clusters of uneven size in a space of
+ * few dimensions, the first of them the widest, bent into the space of many; the same numbers on
+ * every machine.
  */
 export function generatedDataset(count: number, dimension: number, queryCount: number): Dataset {
   const random = new Random(dimension);
-  const centres = Array.from({ length: 1000 }, () => random.gaussians(dimension));
+  const centres = Array.from({ length: CENTRES }, () => random.gaussians(LATENT));
+  const directions = Array.from({ length: LATENT }, (_, place) => {
+    const width = (1.5 * Math.sqrt(dimension)) / (1 + 0.05 * place);
+    return random.gaussians(dimension).map((value) => value * width);
+  });
   const base = new Float32Array(count * dimension);
   const queries = new Float32Array(queryCount * dimension);
   for (let row = 0; row < count + queryCount; row++) {
     const target = row < count ? base : queries;
     const at = (row < count ? row : row - count) * dimension;
-    const near = centres[random.below(1000)] as Float32Array;
-    const far = centres[random.below(30)] as Float32Array;
-    const noise = random.gaussians(dimension);
-    for (let k = 0; k < dimension; k++) {
-      const value = (near[k] as number) + 0.5 * (far[k] as number) + 0.9 * (noise[k] as number);
-      target[at + k] = value;
+    const centre = centres[Math.floor(random.next() * random.next() * CENTRES)] as Float32Array;
+    const latent = random.gaussians(LATENT);
+    const bent = target.subarray(at, at + dimension);
+    for (let place = 0; place < LATENT; place++) {
+      const value = (centre[place] as number) + SPREAD * (latent[place] as number);
+      const direction = directions[place] as Float32Array;
+      for (let k = 0; k < dimension; k++) {
+        bent[k] = (bent[k] as number) + value * (direction[k] as number);
+      }
     }
-    normalise(target.subarray(at, at + dimension));
+    for (let k = 0; k < dimension; k++) bent[k] = Math.tanh(bent[k] as number);
+    normalise(bent);
   }
   const nearest = exactNearest(base, queries, dimension);
   const name = 'generated clusters';

@@ -91,6 +91,11 @@ async function measureInsert(records: work.Records, data: Dataset): Promise<numb
   const counted = `${number.format(count)} records counted`;
   line('insert until indexed, batches of 1,000', rate(inserted, elapsed), counted);
   line('event loop delay meanwhile, p99', `${delay.toFixed(1)} ms`);
+  const { folds } = await records.info();
+  const phases = ['leaders', 'route', 'leaf', 'forward', 'reverse'] as const;
+  const shares = phases.map((phase) => `${phase} ${number.format(folds[`${phase}Ms`])}`);
+  const perBlock = `${number.format(folds.rows / folds.blocks)} rows`;
+  line('folds, each of', perBlock, `ms: ${shares.join(', ')}`);
   const after = anonymousMemory();
   if (before !== undefined && after !== undefined) {
     const each = (after - before) / inserted;

@@ -125,8 +125,62 @@ export interface CollectionInfo {
   graphBytes: number;
   /** Instructions that distances are computed with. */
   instructionSet: 'scalar' | 'avx2' | 'avx512';
+  /** What folding records into the graph has cost since the collection was opened. */
+  folds: FoldCounters;
+  /** What taking dead records out of the graph has cost since then. */
+  repairs: RepairCounters;
   /** Further values, as the engine reports them. */
   [key: string]: unknown;
+}
+
+/** Work done to fold records into the graph; times are of the wall, by phase. */
+export interface FoldCounters {
+  /** Blocks of records that were folded. */
+  blocks: number;
+  /** Records that they held. */
+  rows: number;
+  /** Records that became leaders of a leaf. */
+  leaders: number;
+  /** Members that moved to the leaf of a new leader. */
+  moved: number;
+  /** Int8 distances to and for leaders. */
+  routingEvaluations: number;
+  /** Pairs of record and leaf member compared by 1-bit codes. */
+  leafPairs: number;
+  /** Int8 distances for the choice of the records' own neighbors. */
+  forwardEvaluations: number;
+  /** Int8 distances for the choice among neighbors of records that got edges back. */
+  reverseEvaluations: number;
+  /** Records that got edges back and had no room for them. */
+  reversePrunes: number;
+  /** Records that no link led to, and got one. */
+  orphans: number;
+  leadersMs: number;
+  routeMs: number;
+  leafMs: number;
+  forwardMs: number;
+  reverseMs: number;
+  orphanMs: number;
+}
+
+/** Work done to take dead records out of the graph. */
+export interface RepairCounters {
+  /** Repairs that were finished. */
+  repairs: number;
+  /** Dead records taken out. */
+  removed: number;
+  /** Records that had links to them. */
+  repaired: number;
+  /** Records that lost most of their links and were linked like new ones. */
+  linkedAgain: number;
+  /** Leaders that went because their leaves are empty. */
+  leadersRemoved: number;
+  /** Records that no link led to any more, and got one. */
+  orphans: number;
+  /** Int8 distances computed. */
+  evaluations: number;
+  /** Time of the wall. */
+  ms: number;
 }
 
 /** One limit with its unit. */

@@ -2,7 +2,7 @@
 //!
 //! `VOLLEY_DATA` names a folder with `passages.f16.npy`, `queries.f16.npy` (rows of float16) and
 //! `neighbors.i32.npy` (exact neighbors of each query, nearest first); without it clustered rows
-//! are generated. `VOLLEY_THREADS` (2) build, one searches. `VOLLEY_BLOCKS` (`1000,8192`) are
+//! of `VOLLEY_DIMENSION` (384) are generated. `VOLLEY_THREADS` (2) build, one searches. `VOLLEY_BLOCKS` (`1000,8192`) are
 //! the rows of one fold. `VOLLEY_ORDER=given` folds the rows as they stand, `shuffled` (default)
 //! in a fixed random order. `VOLLEY_TURNOVERS` (0): how often all rows are then taken out and
 //! folded again, in the order in which they stand in the file, `VOLLEY_TURNED` (5000) at a time.
@@ -33,7 +33,7 @@ struct Data {
 fn main() {
     let data = match std::env::var("VOLLEY_DATA") {
         Ok(folder) => read(Path::new(&folder)),
-        Err(_) => generate(50_000, 500, 384),
+        Err(_) => generate(50_000, 500, number("VOLLEY_DIMENSION", 384)),
     };
     let threads = number("VOLLEY_THREADS", 2);
     let blocks = std::env::var("VOLLEY_BLOCKS").unwrap_or("1000,8192".to_owned());
@@ -73,7 +73,7 @@ fn turn_over(data: &Data, graph: &Graph, builder: &mut Builder, turnover: usize)
         repairs += builder.repair(slots);
         let rows: Vec<(u32, u64)> = slots
             .iter()
-            .map(|&slot| (slot, hash(u64::from(slot) + (turnover as u64 + 1) << 32)))
+            .map(|&slot| (slot, hash(u64::from(slot) + ((turnover as u64 + 1) << 32))))
             .collect();
         for &(slot, _) in &rows {
             graph.encode(slot, row(&data.rows, data.dimension, slot));
@@ -84,7 +84,7 @@ fn turn_over(data: &Data, graph: &Graph, builder: &mut Builder, turnover: usize)
     println!(
         "  turned over in {:.1} us of one core a row, {:.1} us a row of wall time in repairs: {repairs:?}",
         (computed() - computed_before) * 1e6 / count,
-        repairs.milliseconds * 1e3 / count,
+        repairs.ms * 1e3 / count,
     );
 }
 
@@ -136,12 +136,12 @@ fn build(data: &Data, graph: &Arc<Graph>, block: usize, threads: usize) -> Build
 fn report(total: &FoldCounters, count: usize, bytes: usize) {
     println!(
         "  ms: leaders {:.0} route {:.0} leaf {:.0} forward {:.0} reverse {:.0} orphans {:.0}",
-        total.leaders_milliseconds,
-        total.route_milliseconds,
-        total.leaf_milliseconds,
-        total.forward_milliseconds,
-        total.reverse_milliseconds,
-        total.orphan_milliseconds,
+        total.leaders_ms,
+        total.route_ms,
+        total.leaf_ms,
+        total.forward_ms,
+        total.reverse_ms,
+        total.orphan_ms,
     );
     let per_row = |counted: usize| counted as f64 / count as f64;
     println!(

@@ -15,10 +15,11 @@ const BATCH: Slot = 1000;
 
 /// Stored metadata of a usual size: eight fields, some 250 bytes.
 fn stored(row: Slot, revision: u32) -> Vec<u8> {
+    let language = ["en", "de", "fr", "pt"][row as usize % 4];
     let value = json!({
         "title": format!("Document number {row}, with a title of usual length for its kind"),
         "section": format!("section-{}", row % 40),
-        "language": ["en", "de", "fr", "pt"][row as usize % 4],
+        "language": language,
         "year": 1990 + row % 35,
         "score": f64::from(row % 1000) / 1000.0,
         "tags": [format!("tag-{}", row % 7), format!("tag-{}", row % 11), "all"],

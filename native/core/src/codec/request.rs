@@ -8,7 +8,7 @@ use crate::batch::{Include, SearchRequest, WriteRequest};
 use crate::embed::EmbedderDescription;
 use crate::error::ErrorCode;
 use crate::filter::Filter;
-use crate::index::Metric;
+use crate::index::{FoldCounters, Metric, RepairCounters};
 use crate::record::Sequence;
 
 /// One decoded request.
@@ -280,6 +280,10 @@ pub struct CollectionInfo {
     pub graph_bytes: usize,
     /// Instructions that distances are computed with: `scalar`, `avx2` or `avx512`.
     pub instruction_set: String,
+    /// What folding rows into the graph has cost since the collection was opened.
+    pub folds: FoldCounters,
+    /// What taking dead rows out of the graph has cost since then.
+    pub repairs: RepairCounters,
 }
 
 /// What a compaction did.

@@ -18,7 +18,8 @@ pub fn id_hash(id: &str) -> u64 {
 
 #[derive(Clone, Copy, Debug)]
 struct Cell {
-    /// Upper half of the hash: most cells of other ids are told apart without reading their id.
+    /// Upper half of the hash. Its low bits say where the search for the id begins, the others
+    /// tell most cells of other ids apart without reading their id.
     tag: u32,
     slot: Slot,
 }
@@ -35,8 +36,7 @@ pub struct IdTable {
 impl IdTable {
     /// The slot of an id.
     pub fn find(&self, id: &str) -> Option<Slot> {
-        let hash = id_hash(id);
-        let place = self.probe(hash, id).ok()?;
+        let place = self.probe(tag(id), id).ok()?;
         self.cells.get(place).map(|cell| cell.slot)
     }
 
@@ -50,12 +50,9 @@ impl IdTable {
         if (self.used + 1) * 10 > self.cells.len() * 7 {
             self.grow();
         }
-        let hash = id_hash(id);
-        let cell = Cell {
-            tag: tag(hash),
-            slot,
-        };
-        let place = match self.probe(hash, id) {
+        let tag = tag(id);
+        let cell = Cell { tag, slot };
+        let place = match self.probe(tag, id) {
             Ok(place) => place,
             Err(place) => {
                 self.used += 1;
@@ -80,7 +77,7 @@ impl IdTable {
 
     /// Forgets an id; its slot keeps the name until it is given another.
     pub fn remove(&mut self, id: &str) {
-        if let Ok(place) = self.probe(id_hash(id), id)
+        if let Ok(place) = self.probe(tag(id), id)
             && let Some(cell) = self.cells.get_mut(place)
         {
             cell.slot = REMOVED;
@@ -88,14 +85,14 @@ impl IdTable {
     }
 
     /// The place of the id's cell, or the empty cell where the search for it ended.
-    fn probe(&self, hash: u64, id: &str) -> Result<usize, usize> {
+    fn probe(&self, tag: u32, id: &str) -> Result<usize, usize> {
         let mask = self.cells.len().wrapping_sub(1);
-        let mut place = hash as usize & mask;
+        let mut place = tag as usize & mask;
         while let Some(cell) = self.cells.get(place) {
             if cell.slot == EMPTY {
                 break;
             }
-            let same = cell.tag == tag(hash) && cell.slot != REMOVED;
+            let same = cell.tag == tag && cell.slot != REMOVED;
             if same && self.id(cell.slot).is_some_and(|other| &**other == id) {
                 return Ok(place);
             }
@@ -121,10 +118,7 @@ impl IdTable {
             count
         ];
         for cell in &live {
-            let Some(id) = self.id(cell.slot) else {
-                continue;
-            };
-            let mut place = id_hash(id) as usize & (count - 1);
+            let mut place = cell.tag as usize & (count - 1);
             while cells[place].slot != EMPTY {
                 place = (place + 1) & (count - 1);
             }
@@ -135,8 +129,8 @@ impl IdTable {
     }
 }
 
-fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
+fn tag(id: &str) -> u32 {
+    (id_hash(id) >> 32) as u32
 }
 
 #[cfg(test)]

@@ -19,8 +19,11 @@ use crate::record::Slot;
 use crate::storage::Storage;
 use crate::store::Pools;
 
-/// Slots that a repair goes over before the next fold may take its turn, at least.
-const REPAIR_SLOTS_MIN: usize = 8192;
+/// Slots that a repair goes over before the next fold may take its turn.
+const REPAIR_SLOTS: usize = 4096;
+/// Where rows die so fast that behind a repair one in this many of the live ones waits for the
+/// next, folds wait for the repair instead.
+const REPAIR_URGENT_SHARE: usize = 8;
 
 /// The state that only the indexer's thread touches.
 pub struct Indexer {
@@ -69,15 +72,14 @@ impl Indexer {
             let unfolded = self.unfolded(&snapshot);
             let enough = unfolded >= self.thresholds.fold_rows_min;
             let waited = since.elapsed() >= self.fold_wait();
-            let mut folded = 0;
             if unfolded == 0 {
                 (waiting_since, hurry) = (None, false);
             } else if enough || waited || hurry {
-                folded = self.fold(&snapshot);
+                self.fold(&snapshot);
                 waiting_since = None;
             }
             drop(snapshot);
-            self.repair_if_due(folded);
+            self.repair_if_due();
             self.checkpoint_if_due();
             for told in wishes.compact {
                 told(self.compact());
@@ -117,8 +119,8 @@ impl Indexer {
         usize::try_from(self.folded - snapshot.taken).unwrap_or(usize::MAX)
     }
 
-    /// Folds the oldest rows of the tail; returns how many.
-    fn fold(&mut self, snapshot: &Snapshot) -> usize {
+    /// Folds the oldest rows of the tail.
+    fn fold(&mut self, snapshot: &Snapshot) {
         let begin = self.on_their_way(snapshot);
         let count = self.unfolded(snapshot).min(self.thresholds.fold_rows_max);
         let rows: Vec<(Slot, u64)> = snapshot.tail[begin..begin + count]
@@ -133,17 +135,19 @@ impl Indexer {
         let entry = self.builder.entry();
         let update = IndexUpdate::Folded { count, entry };
         self.shared.queue.push_update(update, Box::new(|| {}));
-        count
     }
 
     /// Takes dead slots out of the graph once they are many, some rows at a time, so that folds
-    /// do not wait for it: as many that a repair ends before the next is due, at any rate of folds.
-    fn repair_if_due(&mut self, folded: usize) {
+    /// do not wait for it.
+    fn repair_if_due(&mut self) {
+        let snapshot = self.shared.snapshot();
         if self.builder.is_repairing() {
-            self.continue_repair(REPAIR_SLOTS_MIN.max(folded * self.thresholds.repair_share));
+            let next = snapshot.dead.len() - self.repairing.len();
+            let is_urgent = next > snapshot.count() as usize / REPAIR_URGENT_SHARE;
+            drop(snapshot);
+            self.continue_repair(if is_urgent { usize::MAX } else { REPAIR_SLOTS });
             return;
         }
-        let snapshot = self.shared.snapshot();
         let share = snapshot.count() as usize / self.thresholds.repair_share;
         if snapshot.dead.len() < self.thresholds.repair_rows_min.max(share) {
             return;

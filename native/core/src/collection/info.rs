@@ -9,6 +9,7 @@ pub fn of(collection: &Collection) -> CollectionInfo {
     let (config, shared) = (collection.config(), collection.shared());
     let waiting = shared.queue.jobs_waiting() as u64;
     let snapshot = collection.snapshot();
+    let (folds, repairs) = shared.costs();
     CollectionInfo {
         name: collection.name().to_owned(),
         dimension: config.dimension,
@@ -27,5 +28,7 @@ pub fn of(collection: &Collection) -> CollectionInfo {
         mapped_bytes: snapshot.files.memory().mapped,
         graph_bytes: shared.graph.bytes_allocated(),
         instruction_set: Kernels::detect().instruction_set().to_string(),
+        folds,
+        repairs,
     }
 }

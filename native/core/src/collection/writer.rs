@@ -17,7 +17,7 @@ use super::stages::StagedBatch;
 use crate::batch::{Checked, Level, Plan, Row, WriteReply, WriteRequest, plan};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::FilterChanges;
-use crate::log::{Batch, BatchEncoder, LogWriter};
+use crate::log::{Batch, LogWriter};
 use crate::record::Sequence;
 
 type Published = Box<dyn FnOnce() + Send>;
@@ -167,7 +167,7 @@ impl Writer {
             .collect::<Result<_>>()?;
         let old_texts = self.old_texts(&rows)?;
         let kept = Kept::of(request, terms, &plan.outcomes, sequence);
-        let batch = encode(&rows, &kept)?;
+        let batch = encode(&mut self.log, &rows, &kept)?;
         if !terms.gate.pass() {
             return Err(stopped());
         }
@@ -316,8 +316,8 @@ impl Writer {
     }
 }
 
-fn encode(rows: &[Row<'_>], kept: &Kept) -> Result<Batch> {
-    let mut encoder = BatchEncoder::with_capacity(rows.iter().map(encoded_bytes).sum());
+fn encode(log: &mut LogWriter, rows: &[Row<'_>], kept: &Kept) -> Result<Batch> {
+    let mut encoder = log.encoder(rows.iter().map(encoded_bytes).sum());
     kept.encode(&mut encoder);
     for row in rows {
         match row {
@@ -337,9 +337,9 @@ fn encode(rows: &[Row<'_>], kept: &Kept) -> Result<Batch> {
     encoder.finish()
 }
 
-/// About what a row takes in the log.
+/// What a row takes in the log at most, and little more than it does.
 fn encoded_bytes(row: &Row<'_>) -> usize {
-    const HEADER: usize = 48;
+    const HEADER: usize = 32;
     match row {
         Row::Store {
             id,

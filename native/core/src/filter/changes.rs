@@ -3,6 +3,7 @@
 //! Rows come one by one, but the index is by value: row by row, every write would go all over it.
 //! Gathered and sorted, the rows of a batch touch each path and each value once.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -53,10 +54,13 @@ struct Change {
     edit: Edit,
 }
 
+/// Bytes of a key's prefix.
+const PREFIX_BYTES: usize = 16;
+
 #[derive(Clone, Copy, Debug)]
 struct ValueChange {
     /// The key's first bytes as a number of the same order: most comparisons end here.
-    prefix: u64,
+    prefix: u128,
     /// Where in `keys` the key stands.
     start: usize,
     length: usize,
@@ -328,15 +332,26 @@ impl PathChanges {
         let start = self.keys.len();
         append(&mut self.keys);
         let key = &self.keys[start..];
-        let mut prefix = [0; 8];
+        let mut prefix = [0; PREFIX_BYTES];
         let count = key.len().min(prefix.len());
         prefix[..count].copy_from_slice(&key[..count]);
         self.values.push(ValueChange {
-            prefix: u64::from_be_bytes(prefix),
+            prefix: u128::from_be_bytes(prefix),
             start,
             length: key.len(),
             change,
         });
+    }
+
+    /// Compares keys; those that fit their prefix are equal where prefix and length are.
+    fn compare(&self, one: &ValueChange, other: &ValueChange) -> Ordering {
+        one.prefix.cmp(&other.prefix).then_with(|| {
+            if one.length.max(other.length) <= PREFIX_BYTES {
+                one.length.cmp(&other.length)
+            } else {
+                self.key(one).cmp(self.key(other))
+            }
+        })
     }
 
     fn key(&self, value: &ValueChange) -> &[u8] {
@@ -353,8 +368,7 @@ impl PathChanges {
         values.sort_by(|one, other| {
             posting::base(one.change.slot)
                 .cmp(&posting::base(other.change.slot))
-                .then(one.prefix.cmp(&other.prefix))
-                .then_with(|| self.key(one).cmp(self.key(other)))
+                .then_with(|| self.compare(one, other))
                 .then(one.change.slot.cmp(&other.change.slot))
         });
         self.values = values;
@@ -370,7 +384,7 @@ impl PathChanges {
             block.update(self.path.as_bytes(), |index: &mut PathIndex| {
                 index.present.change(present);
                 index.listed.change(listed);
-                for same_key in values.chunk_by(|one, next| self.key(one) == self.key(next)) {
+                for same_key in values.chunk_by(|one, next| self.compare(one, next).is_eq()) {
                     index.values.update(self.key(&same_key[0]), |posting| {
                         posting.change(same_key.iter().map(|value| &value.change));
                     });

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::assignments::Assignments;
 use super::builder::Builder;
@@ -29,8 +30,10 @@ const ROUTED_ROWS: usize = 48;
 const LINKED_ROWS: usize = 16;
 
 /// What a fold did, and how long each phase took, in milliseconds of wall time.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct FoldCounters {
+    /// Blocks of rows that were folded.
+    pub blocks: usize,
     /// Rows that are in the graph now and were not before.
     pub rows: usize,
     /// Rows that became leaders, by their hash or by the split of a leaf.
@@ -50,21 +53,22 @@ pub struct FoldCounters {
     /// Rows that no link led to, and got one.
     pub orphans: usize,
     /// Arrival of leaders and splits of leaves.
-    pub leaders_milliseconds: f64,
+    pub leaders_ms: f64,
     /// Routing.
-    pub route_milliseconds: f64,
+    pub route_ms: f64,
     /// Comparison in the leaves.
-    pub leaf_milliseconds: f64,
+    pub leaf_ms: f64,
     /// Choice of neighbors.
-    pub forward_milliseconds: f64,
+    pub forward_ms: f64,
     /// Edges back.
-    pub reverse_milliseconds: f64,
+    pub reverse_ms: f64,
     /// Rows without a link to them.
-    pub orphan_milliseconds: f64,
+    pub orphan_ms: f64,
 }
 
 impl std::ops::AddAssign for FoldCounters {
     fn add_assign(&mut self, other: Self) {
+        self.blocks += other.blocks;
         self.rows += other.rows;
         self.leaders += other.leaders;
         self.moved += other.moved;
@@ -74,12 +78,12 @@ impl std::ops::AddAssign for FoldCounters {
         self.reverse_evaluations += other.reverse_evaluations;
         self.reverse_prunes += other.reverse_prunes;
         self.orphans += other.orphans;
-        self.leaders_milliseconds += other.leaders_milliseconds;
-        self.route_milliseconds += other.route_milliseconds;
-        self.leaf_milliseconds += other.leaf_milliseconds;
-        self.forward_milliseconds += other.forward_milliseconds;
-        self.reverse_milliseconds += other.reverse_milliseconds;
-        self.orphan_milliseconds += other.orphan_milliseconds;
+        self.leaders_ms += other.leaders_ms;
+        self.route_ms += other.route_ms;
+        self.leaf_ms += other.leaf_ms;
+        self.forward_ms += other.forward_ms;
+        self.reverse_ms += other.reverse_ms;
+        self.orphan_ms += other.orphan_ms;
     }
 }
 
@@ -130,11 +134,11 @@ impl Builder {
             }
         }
         self.welcome(&leaders, counters);
-        clock.lap(&mut counters.leaders_milliseconds);
+        clock.lap(&mut counters.leaders_ms);
 
         let slots: Vec<Slot> = rows.iter().map(|&(slot, _)| slot).collect();
         self.route(&slots, counters);
-        clock.lap(&mut counters.route_milliseconds);
+        clock.lap(&mut counters.route_ms);
 
         self.link(&slots, true, counters);
         clock = Clock(Instant::now());
@@ -142,7 +146,8 @@ impl Builder {
         if counters.leaders > 0 {
             self.renew_entry();
         }
-        clock.lap(&mut counters.leaders_milliseconds);
+        clock.lap(&mut counters.leaders_ms);
+        counters.blocks += 1;
         counters.rows += rows.len();
     }
 
@@ -152,7 +157,7 @@ impl Builder {
         let mut clock = Clock(Instant::now());
         let visits = self.visits(slots);
         let found = self.scan_leaves(slots, &visits, join, counters);
-        clock.lap(&mut counters.leaf_milliseconds);
+        clock.lap(&mut counters.leaf_ms);
 
         let forward = self.choose_neighbors(slots, &visits, &found);
         let mut edges = Vec::new();
@@ -164,17 +169,17 @@ impl Builder {
             touched.extend(chunk.dropped);
             unsure.extend(chunk.equal);
         }
-        clock.lap(&mut counters.forward_milliseconds);
+        clock.lap(&mut counters.forward_ms);
 
         let reverse = self.link_back(edges);
         counters.reverse_evaluations += reverse.evaluations;
         counters.reverse_prunes += reverse.prunes;
         touched.extend(reverse.dropped);
         unsure.extend(reverse.parted);
-        clock.lap(&mut counters.reverse_milliseconds);
+        clock.lap(&mut counters.reverse_ms);
 
         counters.orphans += self.adopt_orphans(touched, unsure);
-        clock.lap(&mut counters.orphan_milliseconds);
+        clock.lap(&mut counters.orphan_ms);
     }
 
     /// The rows that are not in the graph yet, each once, with room made for them.

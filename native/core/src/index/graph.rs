@@ -49,7 +49,7 @@ impl IndexParameters {
 
     /// Candidates by int8 distance from which a row's neighbors are chosen.
     pub(super) fn candidates_kept(&self) -> usize {
-        4 * self.m()
+        3 * self.m()
     }
 
     /// Candidates by 1-bit codes that a row takes from each of its leaves.

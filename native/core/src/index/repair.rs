@@ -10,6 +10,7 @@
 use std::time::Instant;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::assignments::Assignments;
 use super::builder::Builder;
@@ -29,8 +30,10 @@ const PIECE_ROWS: usize = 256;
 const WEAK_DIVISOR: usize = 4;
 
 /// What a repair did.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct RepairCounters {
+    /// Repairs that were finished.
+    pub repairs: usize,
     /// Rows taken out of the graph.
     pub removed: usize,
     /// Rows that had links to them.
@@ -44,18 +47,19 @@ pub struct RepairCounters {
     /// Int8 distances computed.
     pub evaluations: usize,
     /// Wall time, in milliseconds.
-    pub milliseconds: f64,
+    pub ms: f64,
 }
 
 impl std::ops::AddAssign for RepairCounters {
     fn add_assign(&mut self, other: Self) {
+        self.repairs += other.repairs;
         self.removed += other.removed;
         self.repaired += other.repaired;
         self.linked_again += other.linked_again;
         self.leaders_removed += other.leaders_removed;
         self.orphans += other.orphans;
         self.evaluations += other.evaluations;
-        self.milliseconds += other.milliseconds;
+        self.ms += other.ms;
     }
 }
 
@@ -120,9 +124,10 @@ impl Builder {
         let leaders_removed = self.replace_leaders();
         self.renew_entry();
         let counters = RepairCounters {
+            repairs: 1,
             removed: dead.len(),
             leaders_removed,
-            milliseconds: start.elapsed().as_secs_f64() * 1e3,
+            ms: start.elapsed().as_secs_f64() * 1e3,
             ..RepairCounters::default()
         };
         self.repair = Some(Repair {
@@ -154,7 +159,7 @@ impl Builder {
         if finished && !repair.dead.is_empty() {
             repair.counters.orphans += self.forget(&repair.dead);
         }
-        repair.counters.milliseconds += start.elapsed().as_secs_f64() * 1e3;
+        repair.counters.ms += start.elapsed().as_secs_f64() * 1e3;
         if finished {
             return Some(repair.counters);
         }

@@ -51,7 +51,11 @@ pub(super) const ROWS_START: usize = FRAME_HEADER_BYTES + SECTION_HEADER_BYTES;
 
 impl FrameBuffer {
     pub(super) fn new(capacity: usize) -> Self {
-        let mut bytes = Vec::with_capacity(ROWS_START + capacity);
+        FrameBuffer::in_buffer(Vec::with_capacity(ROWS_START + capacity))
+    }
+
+    fn in_buffer(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
         bytes.resize(ROWS_START, 0);
         FrameBuffer {
             bytes,
@@ -200,9 +204,19 @@ impl BatchEncoder {
 
     /// An empty batch with room for rows of so many bytes, so that the buffer need not grow.
     pub fn with_capacity(bytes: usize) -> Self {
+        BatchEncoder::in_buffer(Vec::with_capacity(BatchEncoder::buffer_bytes(bytes)))
+    }
+
+    /// Bytes of the buffer that holds rows of so many bytes, or as many as a frame takes.
+    pub(super) fn buffer_bytes(rows_bytes: usize) -> usize {
+        ROWS_START + rows_bytes.min(FRAME_PAYLOAD_BYTES_MAX)
+    }
+
+    /// An empty batch that begins in a buffer; what is in it is overwritten.
+    pub(super) fn in_buffer(buffer: Vec<u8>) -> Self {
         BatchEncoder {
             stages: Vec::new(),
-            current: FrameBuffer::new(bytes.min(FRAME_PAYLOAD_BYTES_MAX)),
+            current: FrameBuffer::in_buffer(buffer),
             idempotency: None,
             stream_offsets: None,
             payload_bytes_max: FRAME_PAYLOAD_BYTES_MAX,

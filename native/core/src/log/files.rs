@@ -116,7 +116,8 @@ impl LogFile {
     }
 
     /// Maps the file, which must have the length that was written. All of it must be durable.
-    pub(super) fn seal_mapped(&self, storage: &dyn Storage, length: u32) -> Result<()> {
+    /// Returns what [`LogFile::seal`] does.
+    pub(super) fn seal_mapped(&self, storage: &dyn Storage, length: u32) -> Result<Vec<Vec<u8>>> {
         let bytes = storage.map(&self.path)?;
         let actual = bytes.as_slice().len();
         if actual != size(length) {
@@ -126,18 +127,19 @@ impl LogFile {
                 .with("expected", length)
                 .with("unit", "bytes"));
         }
-        self.seal(bytes);
-        Ok(())
+        Ok(self.seal(bytes))
     }
 
-    /// From now on rows are read from these bytes, and the copies in memory are given up.
-    pub(super) fn seal(&self, bytes: Arc<dyn Bytes>) {
+    /// From now on rows are read from these bytes, and the copies in memory are given up: those
+    /// that no reader holds are returned.
+    pub(super) fn seal(&self, bytes: Arc<dyn Bytes>) -> Vec<Vec<u8>> {
         self.sealed.get_or_init(|| Sealed::new(bytes));
         // Only now: a reader that finds no block looks for the sealed bytes.
-        self.blocks
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
+        let blocks = std::mem::take(&mut *blocks).into_iter();
+        blocks
+            .filter_map(|block| Arc::into_inner(block.bytes))
+            .collect()
     }
 
     /// Its number, which no other file of the collection ever has.
@@ -162,7 +164,6 @@ impl LogFile {
             .and_then(|sealed| sealed.bytes.as_slice().len().try_into().ok())
     }
 
-    /// The sealed file as bytes; `None` while it is being written.
     /// Its length in bytes as it is now.
     pub fn length(&self) -> u32 {
         self.sealed_bytes().unwrap_or_else(|| {
@@ -173,6 +174,7 @@ impl LogFile {
         })
     }
 
+    /// The sealed file as bytes; `None` while it is being written.
     pub(super) fn bytes(&self) -> Option<&Arc<dyn Bytes>> {
         self.sealed.get().map(|sealed| &sealed.bytes)
     }

@@ -79,7 +79,10 @@ fn small_batch(number: usize) -> Written {
 
 impl Written {
     fn encode(&self, payload_bytes_max: usize) -> Batch {
-        let mut encoder = BatchEncoder::new().with_payload_bytes_max(payload_bytes_max);
+        self.encode_with(BatchEncoder::new().with_payload_bytes_max(payload_bytes_max))
+    }
+
+    fn encode_with(&self, mut encoder: BatchEncoder) -> Batch {
         for row in &self.rows {
             match row {
                 Row::Store {

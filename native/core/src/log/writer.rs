@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::bytes::size;
-use super::encoder::{Batch, EncodedFrame};
+use super::encoder::{Batch, BatchEncoder, EncodedFrame};
 use super::files::{LogFile, LogFiles};
 use super::frame::{FrameHeader, FrameKind};
 use super::reader::Recovery;
@@ -71,6 +71,9 @@ pub struct LogWriter {
     /// Where the next frame goes, if it fits there.
     end: Position,
     open_stages: BTreeSet<u64>,
+    /// Buffers of the frames of the file that was sealed last. Filled again, they cost none of
+    /// the page faults that fresh memory does.
+    spare_buffers: Vec<Vec<u8>>,
     /// What the first failure said.
     poisoned: Option<String>,
 }
@@ -93,7 +96,19 @@ impl LogWriter {
             active: recovery.active,
             end: recovery.position,
             open_stages: BTreeSet::new(),
+            spare_buffers: Vec::new(),
             poisoned: None,
+        }
+    }
+
+    /// An encoder with room for rows of so many bytes.
+    pub fn encoder(&mut self, rows_bytes: usize) -> BatchEncoder {
+        let bytes = BatchEncoder::buffer_bytes(rows_bytes);
+        // A buffer that is much too large would be cut to size, which copies it.
+        let fits = |buffer: &Vec<u8>| (bytes..=bytes + bytes / 16).contains(&buffer.capacity());
+        match self.spare_buffers.iter().position(fits) {
+            Some(place) => BatchEncoder::in_buffer(self.spare_buffers.swap_remove(place)),
+            None => BatchEncoder::with_capacity(rows_bytes),
         }
     }
 
@@ -362,7 +377,8 @@ impl LogWriter {
             return Ok(());
         };
         sync_active(&mut active)?;
-        active.file.seal_mapped(&*self.storage, active.length)
+        self.spare_buffers = active.file.seal_mapped(&*self.storage, active.length)?;
+        Ok(())
     }
 
     /// Makes the next file. Its name is durable before anything is appended to it.

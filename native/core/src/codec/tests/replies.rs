@@ -13,7 +13,7 @@ use crate::codec::{
 };
 use crate::embed::EmbedderDescription;
 use crate::error::{Error, ErrorCode};
-use crate::index::Metric;
+use crate::index::{FoldCounters, Metric, RepairCounters};
 
 const TIME: Duration = Duration::from_micros(1500);
 
@@ -269,7 +269,25 @@ fn small_replies() {
         mapped_bytes: 300,
         graph_bytes: 4096,
         instruction_set: "scalar".to_owned(),
+        folds: FoldCounters {
+            rows: 7,
+            ..FoldCounters::default()
+        },
+        repairs: RepairCounters {
+            repaired: 3,
+            ..RepairCounters::default()
+        },
     };
+    let folds = json!({
+        "blocks": 0, "rows": 7, "leaders": 0, "moved": 0, "routing_evaluations": 0,
+        "leaf_pairs": 0, "forward_evaluations": 0, "reverse_evaluations": 0, "reverse_prunes": 0,
+        "orphans": 0, "leaders_ms": 0.0, "route_ms": 0.0, "leaf_ms": 0.0, "forward_ms": 0.0,
+        "reverse_ms": 0.0, "orphan_ms": 0.0,
+    });
+    let repairs = json!({
+        "repairs": 0, "removed": 0, "repaired": 3, "linked_again": 0, "leaders_removed": 0,
+        "orphans": 0, "evaluations": 0, "ms": 0.0,
+    });
     let expected = json!({
         "name": "c", "dimension": 3, "metric": "cosine",
         "embedder": { "name": "model", "version": "1" },
@@ -277,6 +295,7 @@ fn small_replies() {
         "count": 2, "sequence": 5, "received": 6, "durable": 5, "indexed": 4,
         "tail_count": 1, "dead_count": 0, "log_files": 2, "log_bytes": 900,
         "mapped_bytes": 300, "graph_bytes": 4096, "instruction_set": "scalar",
+        "folds": folds, "repairs": repairs,
     });
     assert_eq!(json_of(|out| collection_reply(&info, out)), expected);
     let infos = [info];

@@ -53,7 +53,7 @@ impl Writer {
             .collect::<Result<_>>()?;
         let mut locations = Vec::new();
         if !rows.is_empty() {
-            let batch = encode(&rows, &Kept::default())?;
+            let batch = encode(&mut self.log, &rows, &Kept::default())?;
             let appended = self.log.append_stage(&mut staged.frames, batch);
             self.note_append(&appended);
             locations = appended?;
@@ -87,7 +87,7 @@ impl Writer {
             return Ok(reply);
         }
         let sequence = self.state.sequence + 1;
-        let batch = encode(&[], &Kept::default())?;
+        let batch = encode(&mut self.log, &[], &Kept::default())?;
         let appended = self.log.commit_stage(staged.frames, sequence, batch);
         self.unsynced = true;
         self.note_append(&appended);

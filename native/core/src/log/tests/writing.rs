@@ -43,6 +43,34 @@ fn rows_are_read_by_location_before_and_after_their_file_is_sealed() {
 }
 
 #[test]
+fn a_buffer_that_is_filled_again_changes_no_row_of_any_reader() {
+    let storage = in_memory();
+    let mut writer = open_new(&storage, 2000);
+    let batches: Vec<_> = (100..160)
+        .map(|number| batch_of([store(&format!("s{number}"), 60)]))
+        .collect();
+    let (mut locations, mut held) = (Vec::new(), Vec::new());
+    for (sequence, batch) in (1..).zip(&batches) {
+        let encoder = writer.encoder(300);
+        let locations_of = writer.append(sequence, batch.encode_with(encoder)).unwrap();
+        // Some readers keep a row of the active file beyond its sealing.
+        if sequence % 3 == 0 {
+            held.push((batch, writer.files().row(locations_of[0]).unwrap()));
+        }
+        locations.push(locations_of);
+    }
+    assert!(writer.files().iter().count() > 5);
+    for (batch, guard) in held {
+        assert_eq!(seen_row(guard.view()), batch.rows[0]);
+    }
+    for (batch, locations) in batches.iter().zip(&locations) {
+        assert_rows(writer.files(), batch, locations);
+    }
+    let opened = open(&storage, &Manifest::default(), 2000).unwrap();
+    assert!((1..).zip(batches.iter().cloned()).eq(opened.batches));
+}
+
+#[test]
 fn readers_on_other_threads_see_every_row_while_files_are_sealed() {
     let storage = in_memory();
     let mut writer = open_new(&storage, 600);
