@@ -13,7 +13,7 @@ use super::responder::{Responder, Shape};
 use super::running::Guard;
 use super::unembedded::Waiting;
 use super::{Inner, embedding, memory, reads};
-use crate::batch::{self, Checked, Level, SearchRequest, WriteRequest};
+use crate::batch::{self, Checked, SearchRequest, WriteRequest};
 use crate::codec::{self, Format, Request, Resume};
 use crate::collection::{Claim, Collection, KeptReply, StageStep};
 use crate::error::{Error, Result};
@@ -171,11 +171,7 @@ impl Call {
             }
             Ok(Next::Replay(collection, request, kept)) => {
                 self.return_ticket();
-                let mut reply = kept.reply();
-                if collection.snapshot().indexed() >= reply.sequence {
-                    reply.reached = Level::Indexed;
-                }
-                self.written(&collection, request, Ok(reply));
+                self.written(&collection, request, Ok(kept.reply()));
             }
             Ok(Next::Embed(waiting)) => self.ask(waiting),
             Ok(Next::Resume(mut waiting_call, waiting, resume)) => {
