@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn every_line_of_a_message_is_a_field_and_every_type_is_known() {
-        let body = PROTO.split_once("message ").unwrap().1;
+        let body = PROTO.split_once("\nmessage ").unwrap().1;
         let lines = body
             .lines()
             .map(str::trim)
