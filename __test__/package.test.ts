@@ -40,6 +40,19 @@ test('the package is required', (t) => {
   });
 });
 
+test('server and client are imported by their names', (t) => {
+  const program = `
+    import { open } from 'volleydb';
+    import { connect } from 'volleydb/client';
+    import { serve } from 'volleydb/server';
+    const store = await open(':memory:');
+    const server = await serve(store, { rest: 0, grpc: 0, mcp: true });
+    console.log((await (await connect(server.rest)).listCollections()).length);
+    await server.close();
+    await store.close();`;
+  t.deepEqual(run('module', program), { status: 0, stdout: '0', stderr: '' });
+});
+
 test('the packed files are the built ones, without the addon of this machine', (t) => {
   const { stdout } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
     cwd: root,
@@ -51,9 +64,10 @@ test('the packed files are the built ones, without the addon of this machine', (
   ];
   const paths = files.map(({ path }) => path);
   t.true(paths.includes('dist/index.js') && paths.includes('dist/index.d.ts'));
+  t.true(paths.includes('proto/volley.proto') && paths.includes('dist/client/index.d.ts'));
   t.true(paths.includes('LICENSE') && paths.includes('package.json'));
   t.deepEqual(
-    paths.filter((path) => path.endsWith('.node') || !/^(dist\/|[^/]+$)/.test(path)),
+    paths.filter((path) => path.endsWith('.node') || !/^(dist\/|proto\/|[^/]+$)/.test(path)),
     [],
   );
 });

@@ -6,9 +6,11 @@
  *   npm run bench -- --rows 20000   fewer generated rows (default 100,000)
  *   npm run bench -- --only real    one data set: real, 384 or 768
  */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { open } from '../src/index.js';
 import { type Dataset, generatedDataset, realDataset } from './data.js';
@@ -53,11 +55,18 @@ try {
 
 async function measure(data: Dataset): Promise<void> {
   print(`\n${data.name}: ${number.format(data.count)} x ${data.dimension}, durable`);
-  const store = await open(join(folder, `store-${data.dimension}-${data.count}`));
-  const records: work.Records = await store.createCollection<work.Attributes>('records', {
-    dimension: data.dimension,
-  });
-  const insertRate = await measureInsert(records, data);
+  const path = join(folder, `store-${data.dimension}-${data.count}`);
+  const built = await open(path);
+  const insertRate = await measureInsert(
+    await built.createCollection<work.Attributes>('records', { dimension: data.dimension }),
+    data,
+  );
+  const closing = await work.seconds(() => built.close());
+  line('close, with a checkpoint', `${closing.toFixed(2)} s`);
+  measureReopening(path);
+
+  const store = await open(path);
+  const records: work.Records = await store.collection<work.Attributes>('records');
   await measureSearch(records, data);
   await measureUpdates(records, data);
   await measureDeletes(records, data);
@@ -99,9 +108,27 @@ async function measureInsert(records: work.Records, data: Dataset): Promise<numb
   const after = anonymousMemory();
   if (before !== undefined && after !== undefined) {
     const each = (after - before) / inserted;
-    line('anonymous memory', `${number.format(each)} B`, 'a record, with ids and metadata values');
+    const beside = 'a record, with ids, metadata values and what the building left';
+    line('anonymous memory', `${number.format(each)} B`, beside);
   }
   return inserted / elapsed;
+}
+
+/** In a process of its own, which holds nothing that building left behind. */
+function measureReopening(path: string): void {
+  const script = fileURLToPath(new URL('reopen.ts', import.meta.url));
+  const flags = ['--expose-gc', '--import=tsx', script, path, 'records'];
+  const child = spawnSync(process.execPath, flags, { encoding: 'utf8' });
+  if (child.status !== 0) throw new Error(`reopening failed: ${child.stderr}`);
+  const { seconds, count, bytes } = JSON.parse(child.stdout);
+  line(
+    'open again, in a new process',
+    `${seconds.toFixed(2)} s`,
+    `${number.format(count)} records`,
+  );
+  if (bytes === null) return;
+  const each = `${number.format(bytes / count)} B`;
+  line('anonymous memory there', each, 'a record, with ids and metadata values');
 }
 
 async function measureSearch(records: work.Records, data: Dataset): Promise<void> {

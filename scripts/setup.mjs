@@ -24,7 +24,7 @@ if (youngest('package-lock.json') > youngest('node_modules/.package-lock.json'))
   run('npm', 'install', '--no-save', '--no-audit', '--no-fund');
 }
 const nativeSources = Math.max(
-  ...['native', 'Cargo.toml', 'Cargo.lock'].map((path) => youngest(path)),
+  ...['native', 'proto', 'Cargo.toml', 'Cargo.lock'].map((path) => youngest(path)),
 );
 if (nativeSources > youngest('src/native', isAddon)) buildNative();
 

@@ -188,7 +188,8 @@ export async function finishWithEmbeddings(
   return { reply };
 }
 
-function reasonOf(failure: unknown): string {
+/** Why an embedder failed, as text that JSON can hold. */
+export function reasonOf(failure: unknown): string {
   return (failure instanceof Error ? failure.message : String(failure)).toWellFormed();
 }
 

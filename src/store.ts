@@ -80,6 +80,16 @@ export class Store {
     this.batchOperations = Object.freeze(batchOperations);
   }
 
+  /** @internal The store's way to its engine, for carriers that leave bodies as they come. */
+  static doorOf(store: Store): Door {
+    return store.#door;
+  }
+
+  /** @internal The embedders that the store was opened with. */
+  static embeddersOf(store: Store): EmbedderRegistry {
+    return store.#embedders;
+  }
+
   /**
    * Makes a collection.
    *

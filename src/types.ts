@@ -173,8 +173,6 @@ export interface RepairCounters {
   repaired: number;
   /** Records that lost most of their links and were linked like new ones. */
   linkedAgain: number;
-  /** Leaders that went because their leaves are empty. */
-  leadersRemoved: number;
   /** Records that no link led to any more, and got one. */
   orphans: number;
   /** Int8 distances computed. */

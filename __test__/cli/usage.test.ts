@@ -4,7 +4,7 @@ import test from 'ava';
 import { runCli } from './helpers/run-cli.js';
 import { temporaryFolder } from './helpers/temporary-folder.js';
 
-const COMMANDS = ['import', 'search', 'inspect', 'export', 'demo'];
+const COMMANDS = ['import', 'search', 'inspect', 'export', 'serve', 'mcp', 'demo'];
 
 test('the help lists every command, and each has one of its own with an example', async (t) => {
   const help = await runCli('--help');
@@ -44,6 +44,10 @@ const REFUSED: readonly [argv: string[], message: RegExp][] = [
   [['search', 'x', '--store', 's', '--collection', 'c', '--filter', 'a=1'], /--filter is no JSON/],
   [['export', 'x', '--store', 's', '--collection', 'c'], /x is not expected/],
   [['inspect', 'x'], /x is not expected/],
+  [['serve'], /--data is needed/],
+  [['serve', '--data', 's', '--rest', '70000'], /--rest is 70000/],
+  [['serve', '--data', 's', '--tls-key', 'k'], /--tls-cert and --tls-key/],
+  [['mcp'], /--data is needed/],
   [['demo', 'a', 'b'], /one folder/],
   [['demo', 'no-such-folder'], /there is no folder no-such-folder/],
 ];

@@ -5,6 +5,9 @@ import type { OpenSurface, Surface } from './surface.js';
 /** The collection of a scenario. */
 export const NAME = 'things';
 
+/** Served calls are bounded by count; the suite's largest has 2,500 operations. */
+export const LARGE_BATCHES = { batchOperations: { maxBatchSize: 10_000 } } as const;
+
 /** One test on a surface of its own with one empty collection, of dimension 2 unless told. */
 export function scenario(
   open: OpenSurface,

@@ -22,8 +22,10 @@ function retries(open: OpenSurface): void {
     t.like(first, { status: 'success', insertedCount: 2, replayed: false });
     const again = await surface.insert(NAME, [row('a'), row('b')], options);
     t.true(again.replayed);
+    // The batch may have come further since: a replay tells the level of now.
+    const { reached } = first;
     t.deepEqual(
-      { ...again, replayed: false, processingTimeMs: 0 },
+      { ...again, reached, replayed: false, processingTimeMs: 0 },
       { ...first, processingTimeMs: 0 },
     );
     t.is(await surface.count(NAME), 2);
@@ -268,13 +270,6 @@ function batches(open: OpenSurface): void {
   scenario(open, 'validateOnly replies as always and writes nothing', async (t, surface) => {
     const result = await surface.insert(NAME, [row('a')], { validateOnly: true, outcomes: 'all' });
     t.deepEqual(statuses(result.outcomes), ['created']);
-    t.is(await surface.count(NAME), 0);
-  });
-
-  scenario(open, 'a key is refused, not ignored', async (t, surface) => {
-    await t.throwsAsync(surface.insert(NAME, [row('a')], { idempotencyKey: 'key' }), {
-      code: 'UNSUPPORTED',
-    });
     t.is(await surface.count(NAME), 0);
   });
 

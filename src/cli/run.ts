@@ -6,7 +6,9 @@ import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
 import { importCommand } from './commands/import.js';
 import { inspectCommand } from './commands/inspect.js';
+import { mcpCommand } from './commands/mcp.js';
 import { searchCommand } from './commands/search.js';
+import { serveCommand } from './commands/serve.js';
 import { commandHelp, programHelp } from './help.js';
 import { failureOf } from './load.js';
 import type { Terminal } from './terminal.js';
@@ -16,6 +18,8 @@ const COMMANDS: readonly Command[] = [
   searchCommand,
   inspectCommand,
   exportCommand,
+  serveCommand,
+  mcpCommand,
   demoCommand,
 ];
 

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { VolleyError } from '../errors.js';
+import type { Format } from './door.js';
 
 /** What a door says of a call beside its header: about the caller, not about the batch. */
 export interface CallContext {
@@ -18,17 +19,17 @@ export interface CallContext {
 }
 
 /**
- * A store as the addon sees it: bytes in, bytes out. Every reply is JSON; a refusal is
- * `{"error": {...}}`, and the promises never reject.
+ * A store as the addon sees it: bytes in, bytes out. A reply is in the format of its body; a
+ * refusal is `{"error": {...}}` in any, and the promises never reject.
  */
 export interface NativeStore {
   /** Opens the files. Called once, before anything else. */
   open(): Promise<Uint8Array>;
-  /** Hands over one request. Header, block and context are copied before it returns. */
+  /** Hands over one request. Body, block and context are copied before it returns. */
   call(
-    verb: string,
-    format: 'json',
-    header: Uint8Array,
+    line: string,
+    format: Format,
+    body: Uint8Array,
     block?: Float32Array,
     context?: CallContext,
   ): Promise<Uint8Array>;

@@ -7,7 +7,13 @@ export type { CallContext } from './binding.js';
 /** A reply, parsed but not yet checked for its shape. */
 export type Reply = Record<string | symbol, unknown>;
 
-/** The one way to an engine: JSON and numbers in, JSON out, refusals as errors. */
+/** What a body, and the reply to it, is written in. */
+export type Format = 'json' | 'float32' | 'protobuf';
+
+/**
+ * The one way to an engine, in this process or behind a server: JSON and numbers in, JSON out,
+ * refusals as errors.
+ */
 export interface Door {
   /** One request. What it is given is copied before it returns; a header may be JSON already. */
   call(

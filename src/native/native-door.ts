@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { WireOptions } from '../options.js';
 import { binding, type CallContext, type NativeStore } from './binding.js';
-import { type Door, parseReply, type Reply } from './door.js';
+import { type Door, type Format, parseReply, type Reply } from './door.js';
 
 /** The door to the engine in this process. */
 export class NativeDoor implements Door {
@@ -28,6 +28,22 @@ export class NativeDoor implements Door {
   ): Promise<Reply> {
     const body = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
     return parseReply(await this.#native.call(verb, 'json', body, block, context));
+  }
+
+  /**
+   * One request whose body stays as it came.
+   *
+   * @param line The verb and, behind a space, the fields that came beside the body as JSON.
+   * @returns The reply in the body's format; refusals are JSON whatever the format.
+   */
+  send(
+    line: string,
+    format: Format,
+    body: Uint8Array,
+    context: CallContext,
+    block?: Float32Array,
+  ): Promise<Uint8Array> {
+    return this.#native.call(line, format, body, block, context);
   }
 
   newBatchId(): string {

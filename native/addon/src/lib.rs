@@ -1,7 +1,7 @@
 //! Volley's door to Node.js: bytes in, bytes out.
 //!
 //! JavaScript hands over a verb, a JSON header and a block of numbers, and gets a promise of
-//! bytes. Every reply is JSON, a refusal too, so the promises never reject. The engine's own
+//! bytes. A refusal is a reply like any other, so the promises never reject. The engine's own
 //! threads do the work and settle the promise; nothing here waits on JavaScript's thread but the
 //! end of an environment, which closes the stores that it opened.
 #![deny(unsafe_code)]

@@ -52,14 +52,14 @@ impl NativeStore {
         Ok(promise)
     }
 
-    /// Hands over one request. Header, block and context are copied before it returns.
+    /// Hands over one request. Body, block and context are copied before it returns.
     #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
     pub fn call<'env>(
         &self,
         env: &'env Env,
-        verb: String,
+        line: String,
         format: String,
-        header: Uint8ArraySlice,
+        body: Uint8ArraySlice,
         block: Option<Float32ArraySlice>,
         context: Option<CallContext>,
     ) -> Result<Object<'env>> {
@@ -71,14 +71,14 @@ impl NativeStore {
                 return Ok(promise);
             }
         };
-        let header = header.to_vec();
+        let body = body.to_vec();
         let block = block.map_or_else(Vec::new, |block| block.to_vec());
         let context = context.unwrap_or_default().into_engine();
         let handed_over = guarded(move || {
             store.call(
-                &verb,
+                &line,
                 &format,
-                header,
+                body,
                 block,
                 context,
                 Box::new(move |bytes| reply.send(bytes)),

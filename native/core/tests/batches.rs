@@ -1,6 +1,6 @@
 //! What a batch promises beyond its operations: idempotency, streams that go on after a crash,
 //! admission, cancellation and deadlines, through the engine's door.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 mod support;
 

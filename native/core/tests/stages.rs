@@ -1,5 +1,5 @@
 //! Atomic streams through the engine's door: unseen until their one commit, gone without it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 mod support;
 

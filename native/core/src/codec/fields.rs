@@ -44,6 +44,20 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
+    /// Adds the fields that came beside the body.
+    pub(super) fn add(&mut self, text: &'a str) -> Result<()> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer
+            .deserialize_map(Entries(&mut self.entries))
+            .and_then(|()| deserializer.end())
+            .map_err(|error| Error::invalid("verb", format!("the line's fields: {error}")))
+    }
+
+    /// The fields that were not taken.
+    pub(super) fn rest(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.entries.iter().map(|(name, raw)| (&*name.0, *raw))
+    }
+
     /// Forgets the object read before and reads the next; `what` names it in errors.
     pub(super) fn read(&mut self, what: &str, raw: &'a RawValue) -> Result<()> {
         self.known.clear();

@@ -1,4 +1,4 @@
-//! Requests from JSON, replies to JSON.
+//! Requests from JSON or protobuf, replies to the same.
 //!
 //! Decoding is strict: an unknown field, an unknown word and a value of the wrong kind are
 //! refused, and a field that is `null` is a field that is not there. What is wrong with one
@@ -9,6 +9,8 @@ mod block;
 mod collections;
 mod encode;
 mod fields;
+mod format;
+mod protobuf;
 mod read;
 mod request;
 mod search;
@@ -20,52 +22,68 @@ pub use encode::{
     embed_reply, error_reply, get_reply, indexed_reply, limits_reply, list_reply, offset_reply,
     progress_reply, reservation_reply, search_reply, stage_ended_reply, stage_reply, write_reply,
 };
+pub use format::Format;
 pub use request::{
     BatchProgress, CollectionInfo, CompactReport, CreateCollection, Embedder, Hnsw, ListRequest,
     Request, Resume,
 };
 
 use crate::batch::{WriteOptions, WriteVerb};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 
 use block::Block;
 use fields::Fields;
 
-/// Reads one request: `header` is its JSON body, `block` the vectors that came beside it, and
-/// `defaults` what a write that does not say gets.
+/// The verb of a request line.
+///
+/// A line is a verb, and behind a space, where there are any, the fields that came beside the body
+/// (the collection in a path, the idempotency key in a header) as a JSON object.
+pub fn verb(line: &str) -> &str {
+    split(line).0
+}
+
+fn split(line: &str) -> (&str, Option<&str>) {
+    match line.split_once(' ') {
+        Some((verb, beside)) => (verb, Some(beside)),
+        None => (line, None),
+    }
+}
+
+/// Reads one request: its line (see [`verb`]), its body in a [`Format`], the vectors that came
+/// beside it, and `defaults`: what a write that does not say gets. A field may stand in the line
+/// or in the body, not in both.
 ///
 /// # Errors
-/// `UNSUPPORTED` for a format other than `json`; `INVALID_ARGUMENT` for an unknown verb or field,
-/// for text that is no JSON (with line and column), and for a block that does not fit; further
+/// `UNSUPPORTED` for an unknown format; `INVALID_ARGUMENT` for an unknown verb or field, for text
+/// that is no JSON (with line and column), and for a block that does not fit; further
 /// `INVALID_FILTER`, `INVALID_QUERY` and `INVALID_ID` where these are the request's own.
 pub fn decode(
-    verb: &str,
+    line: &str,
     format: &str,
-    header: &[u8],
+    body: &[u8],
     block: Vec<f32>,
     defaults: &WriteOptions,
 ) -> Result<Request> {
-    if format != "json" {
-        let message = format!(
-            "format `{}` is not offered, only json",
-            fields::clip(format)
-        );
-        return Err(Error::new(ErrorCode::Unsupported, message).with("field", "format"));
-    }
-    let text = std::str::from_utf8(header).map_err(|error| {
-        let place = error.valid_up_to();
-        Error::invalid(
-            "body",
-            format!("the body is not UTF-8 from byte {place} on"),
-        )
-        .with("position", place)
-    })?;
+    let (verb, beside) = split(line);
+    let (body, block) = Format::parse(format)?.read(verb, body, block)?;
+    let text = utf8(&body)?;
     let mut fields = Fields::of_body(text)?;
+    if let Some(beside) = beside {
+        fields.add(beside)?;
+    }
     let mut block = Block::new(block);
     let request = decode_verb(verb, &mut fields, &mut block, defaults)?;
     fields.finish()?;
     block.finish(verb)?;
     Ok(request)
+}
+
+fn utf8(body: &[u8]) -> Result<&str> {
+    std::str::from_utf8(body).map_err(|error| {
+        let place = error.valid_up_to();
+        let message = format!("the body is not UTF-8 from byte {place} on");
+        Error::invalid("body", message).with("position", place)
+    })
 }
 
 fn decode_verb<'a>(

@@ -21,9 +21,9 @@ use crate::store::Pools;
 
 /// Slots that a repair goes over before the next fold may take its turn.
 const REPAIR_SLOTS: usize = 4096;
-/// Where rows die so fast that behind a repair one in this many of the live ones waits for the
+/// Where rows die so fast that behind a repair one for this many of the live ones waits for the
 /// next, folds wait for the repair instead.
-const REPAIR_URGENT_SHARE: usize = 8;
+const REPAIR_URGENT_SHARE: usize = 2;
 
 /// The state that only the indexer's thread touches.
 pub struct Indexer {
@@ -45,6 +45,8 @@ pub struct Indexer {
     pub folded: u64,
     /// The dead rows that a repair under way takes out of the graph: the oldest of the snapshot's.
     pub repairing: Vec<Slot>,
+    /// How many of the snapshot's dead rows the builder knows of: the oldest.
+    pub buried: usize,
 }
 
 impl Indexer {
@@ -59,11 +61,13 @@ impl Indexer {
                 .take(self.patience(waiting_since, hurry));
             if wishes.close {
                 self.refuse(wishes);
-                // A graph is saved whole; that these rows are out of it shows at the next opening.
+                // A graph is saved whole; that dead rows are out of it shows at the next opening.
+                self.bury(&self.shared.snapshot());
                 let builder = &mut self.builder;
-                self.pools
-                    .indexer()
-                    .install(|| builder.continue_repair(usize::MAX));
+                self.pools.indexer().install(|| {
+                    builder.begin_repair();
+                    builder.continue_repair(usize::MAX);
+                });
                 return self.builder;
             }
             hurry |= wishes.hurry;
@@ -119,8 +123,16 @@ impl Indexer {
         usize::try_from(self.folded - snapshot.taken).unwrap_or(usize::MAX)
     }
 
+    /// Tells the builder which rows have died.
+    fn bury(&mut self, snapshot: &Snapshot) {
+        let (builder, dead) = (&mut self.builder, &snapshot.dead[self.buried..]);
+        self.pools.indexer().install(|| builder.bury(dead));
+        self.buried = snapshot.dead.len();
+    }
+
     /// Folds the oldest rows of the tail.
     fn fold(&mut self, snapshot: &Snapshot) {
+        self.bury(snapshot);
         let begin = self.on_their_way(snapshot);
         let count = self.unfolded(snapshot).min(self.thresholds.fold_rows_max);
         let rows: Vec<(Slot, u64)> = snapshot.tail[begin..begin + count]
@@ -152,9 +164,14 @@ impl Indexer {
         if snapshot.dead.len() < self.thresholds.repair_rows_min.max(share) {
             return;
         }
+        self.begin_repair(&snapshot);
+    }
+
+    fn begin_repair(&mut self, snapshot: &Snapshot) {
+        self.bury(snapshot);
         self.repairing = snapshot.dead.to_vec();
-        let (builder, dead) = (&mut self.builder, &self.repairing);
-        self.pools.indexer().install(|| builder.begin_repair(dead));
+        let builder = &mut self.builder;
+        self.pools.indexer().install(|| builder.begin_repair());
         // Searches should not begin at dead rows while their lists are emptied.
         let entry = self.builder.entry();
         self.publish(IndexUpdate::Folded { count: 0, entry });
@@ -169,6 +186,7 @@ impl Indexer {
         if let Some(counters) = repaired {
             self.shared.add_repair(&counters);
             let slots = std::mem::take(&mut self.repairing);
+            self.buried -= slots.len();
             let entry = self.builder.entry();
             self.publish(IndexUpdate::Repaired { slots, entry });
         }
@@ -183,7 +201,13 @@ impl Indexer {
     }
 
     fn checkpoint(&mut self) -> Result<()> {
+        // A graph is saved whole, without dead rows.
         self.continue_repair(usize::MAX);
+        let snapshot = self.shared.snapshot();
+        if !snapshot.dead.is_empty() {
+            self.begin_repair(&snapshot);
+            self.continue_repair(usize::MAX);
+        }
         // What a checkpoint stands on must not be lost in a crash that the checkpoint survives.
         self.publish(IndexUpdate::Sync);
         let snapshot = self.shared.snapshot();

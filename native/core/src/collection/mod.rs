@@ -118,6 +118,7 @@ impl Collection {
             checkpointed,
             folded: 0,
             repairing: Vec::new(),
+            buried: 0,
         };
         let threads = start(name, &shared, writer, indexer)?;
         Ok(Collection {

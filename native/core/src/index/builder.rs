@@ -33,6 +33,8 @@ pub struct Builder {
     pub(super) live: usize,
     pub(super) entry: Arc<Entry>,
     pub(super) workspaces: Workspaces,
+    /// Rows that are out of their leaves, and wait for the next repair.
+    pub(super) buried: Vec<Slot>,
     /// The repair that is under way.
     pub(super) repair: Option<Repair>,
 }
@@ -49,6 +51,7 @@ impl Builder {
             in_degrees: Vec::new(),
             live: 0,
             workspaces: Workspaces::default(),
+            buried: Vec::new(),
             repair: None,
             graph,
         }

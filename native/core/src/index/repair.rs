@@ -1,6 +1,6 @@
 //! Repair: how dead rows get out of the graph.
 //!
-//! First the dead rows leave their leaves, so no new link can lead to them. Then a pass over all
+//! First the dead rows leave their leaves, so no new link can lead to them. Once they are many, a pass over all
 //! lists, some rows at a time and with folds in between, finds every row that links to a dead
 //! one, exactly; each gets near rows that its dead neighbors led to instead, so paths through
 //! them stay. Last the dead rows' own lists go.
@@ -40,8 +40,6 @@ pub struct RepairCounters {
     pub repaired: usize,
     /// Rows that lost most of their links and were linked like new ones.
     pub linked_again: usize,
-    /// Leaders that went because their leaves are empty.
-    pub leaders_removed: usize,
     /// Rows that no link led to any more, and got one.
     pub orphans: usize,
     /// Int8 distances computed.
@@ -56,7 +54,6 @@ impl std::ops::AddAssign for RepairCounters {
         self.removed += other.removed;
         self.repaired += other.repaired;
         self.linked_again += other.linked_again;
-        self.leaders_removed += other.leaders_removed;
         self.orphans += other.orphans;
         self.evaluations += other.evaluations;
         self.ms += other.ms;
@@ -93,41 +90,51 @@ struct Repaired {
 }
 
 impl Builder {
-    /// Takes rows out of the graph in one go; see [`Builder::begin_repair`].
+    /// Takes rows out of the graph in one go: [`Builder::bury`] and a whole repair.
     pub fn repair(&mut self, dead: &[Slot]) -> RepairCounters {
-        self.begin_repair(dead);
+        self.bury(dead);
+        self.begin_repair();
         self.continue_repair(usize::MAX).unwrap_or_default()
     }
 
-    /// Begins to take rows out of the graph: they leave their leaves and are no leaders any more.
-    /// Searches still pass through them until [`Builder::continue_repair`] has come to the end;
-    /// then no list, leaf or leader names them, and their slots may be folded again as other
-    /// rows, once no snapshot shows the old ones. Slots that are not in the graph are passed over.
-    ///
-    /// A repair that is under way is finished first.
-    pub fn begin_repair(&mut self, dead: &[Slot]) {
-        self.continue_repair(usize::MAX);
-        let start = Instant::now();
+    /// Notes that rows are dead: they leave their leaves and are no leaders any more, so no new
+    /// row meets them, and a record that comes again with the same vector finds no equal.
+    /// Searches still pass through them until they are repaired away. Slots that are not in the
+    /// graph are passed over.
+    pub fn bury(&mut self, dead: &[Slot]) {
         let mut dead: Vec<Slot> = dead
             .iter()
             .copied()
             .filter(|&slot| self.contains(slot))
             .collect();
+        if dead.is_empty() {
+            return;
+        }
         dead.sort_unstable();
         dead.dedup();
+        self.live -= dead.len();
+        self.leave_leaves(&dead);
+        self.replace_leaders();
+        self.renew_entry();
+        self.buried.extend(dead);
+    }
+
+    /// Begins to take all buried rows out of the graph. When [`Builder::continue_repair`] has come
+    /// to the end, no list names them, and their slots may be folded again as other rows, once no
+    /// snapshot shows the old ones.
+    ///
+    /// A repair that is under way is finished first.
+    pub fn begin_repair(&mut self) {
+        self.continue_repair(usize::MAX);
+        let mut dead = std::mem::take(&mut self.buried);
+        dead.sort_unstable();
         let mut bits = vec![0u64; self.assignments.len().div_ceil(64)];
         for &slot in &dead {
             bits[slot as usize / 64] |= 1 << (slot % 64);
         }
-        self.live -= dead.len();
-        self.leave_leaves(&dead);
-        let leaders_removed = self.replace_leaders();
-        self.renew_entry();
         let counters = RepairCounters {
             repairs: 1,
             removed: dead.len(),
-            leaders_removed,
-            ms: start.elapsed().as_secs_f64() * 1e3,
             ..RepairCounters::default()
         };
         self.repair = Some(Repair {
@@ -136,6 +143,11 @@ impl Builder {
             next: 0,
             counters,
         });
+    }
+
+    /// Whether any list may still name a row that is out of the graph.
+    pub(super) fn has_dead_links(&self) -> bool {
+        !self.buried.is_empty() || self.repair.is_some()
     }
 
     /// Whether a repair is under way.
@@ -242,7 +254,7 @@ impl Builder {
         let mut heirs: Vec<u64> = Vec::with_capacity(gone.len() * HEIRS);
         for &gone in &gone {
             slots.clear();
-            let live = links.list(gone).filter(|&heir| !repair.is_dead(heir));
+            let live = links.list(gone).filter(|&heir| self.contains(heir));
             slots.extend(live.filter(|&heir| visited.insert(heir)));
             graph.distances_from(slot, slots, distances);
             repaired.evaluations += slots.len();
@@ -295,14 +307,12 @@ impl Builder {
     }
 
     /// Gives each leader whose row is gone the nearest member's row as the way in, and removes
-    /// the leaders of empty leaves; returns how many.
-    fn replace_leaders(&mut self) -> usize {
-        let mut removed = 0;
+    /// the leaders of empty leaves.
+    fn replace_leaders(&mut self) {
         for leader in (0..self.leaders.len() as LeaderNumber).rev() {
             let members = self.leaves[leader as usize].slots();
             if members.is_empty() {
                 self.remove_leader(leader);
-                removed += 1;
             } else if !self.contains(self.leaders.slots()[leader as usize]) {
                 let mut distances = Vec::new();
                 self.graph
@@ -314,7 +324,6 @@ impl Builder {
                 }
             }
         }
-        removed
     }
 
     fn remove_leader(&mut self, leader: LeaderNumber) {

@@ -116,6 +116,12 @@ impl Builder {
             ..
         } = workspace;
         let graph = &self.graph;
+        if self.has_dead_links() {
+            reverse
+                .dropped
+                .extend(slots.iter().filter(|&&slot| !self.contains(slot)));
+            slots.retain(|&slot| self.contains(slot));
+        }
         let bias = graph.bias(target);
         graph.distances_from(target, slots, distances);
         reverse.evaluations += slots.len();

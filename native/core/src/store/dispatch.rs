@@ -9,24 +9,24 @@ use super::batches::Entry;
 use super::budget::{Class, Reservation};
 use super::context::CallContext;
 use super::order::Ticket;
-use super::responder::Responder;
+use super::responder::{Responder, Shape};
 use super::running::Guard;
 use super::unembedded::Waiting;
 use super::{Inner, embedding, memory, reads};
-use crate::batch::{self, Checked, Level, SearchRequest, WriteRequest};
-use crate::codec::{self, Request, Resume};
+use crate::batch::{self, Checked, SearchRequest, WriteRequest};
+use crate::codec::{self, Format, Request, Resume};
 use crate::collection::{Claim, Collection, KeptReply, StageStep};
 use crate::error::{Error, Result};
 use crate::record::Sequence;
 
 /// A request as it comes through the door.
 pub struct Incoming {
-    /// What is asked for.
-    pub verb: String,
-    /// How the header is written.
+    /// What is asked for; see [`codec::verb`].
+    pub line: String,
+    /// How the body is written.
     pub format: String,
-    /// The header.
-    pub header: Vec<u8>,
+    /// The body.
+    pub body: Vec<u8>,
     /// The vectors beside it.
     pub block: Vec<f32>,
     /// What the door says of the call.
@@ -38,6 +38,8 @@ pub struct Call {
     inner: Arc<Inner>,
     batch: Entry,
     context: CallContext,
+    /// How its reply is written.
+    shape: Shape,
     /// Set for verbs that may write.
     ticket: Option<Ticket>,
     /// Its part of the memory budget.
@@ -68,13 +70,18 @@ enum Next {
 }
 
 /// Takes a request over from the caller's thread.
-pub fn call(inner: &Arc<Inner>, incoming: Incoming, responder: Responder) {
-    let bytes = incoming.header.len() + incoming.block.len() * size_of::<f32>();
+pub fn call(inner: &Arc<Inner>, incoming: Incoming, mut responder: Responder) {
+    let shape = Shape {
+        verb: codec::verb(&incoming.line).to_owned(),
+        format: Format::parse(&incoming.format).unwrap_or_default(),
+    };
+    *responder.shape() = shape.clone();
+    let bytes = incoming.body.len() + incoming.block.len() * size_of::<f32>();
     let context = incoming.context.clone();
     let name = context.batch_id.clone();
     let entered = inner
         .batches
-        .begin(&incoming.verb, &context.caller, name, bytes);
+        .begin(&shape.verb, &context.caller, name, bytes);
     let batch = match entered {
         Ok(batch) => batch,
         Err(error) => return responder.refuse(&error),
@@ -87,6 +94,7 @@ pub fn call(inner: &Arc<Inner>, incoming: Incoming, responder: Responder) {
         inner: Arc::clone(inner),
         batch,
         context,
+        shape,
         ticket: None,
         reservations: Vec::new(),
         claim: None,
@@ -129,7 +137,7 @@ impl Call {
             "stage.commit",
             "stage.drop",
         ];
-        if writes.contains(&incoming.verb.as_str()) {
+        if writes.contains(&codec::verb(&incoming.line)) {
             self.ticket = Some(self.inner.order.ticket());
         }
         let inner = Arc::clone(&self.inner);
@@ -141,9 +149,9 @@ impl Call {
                     return;
                 }
                 let decoded = codec::decode(
-                    &incoming.verb,
+                    &incoming.line,
                     &incoming.format,
-                    &incoming.header,
+                    &incoming.body,
                     incoming.block,
                     &self.inner.write_defaults,
                 );
@@ -163,21 +171,20 @@ impl Call {
             }
             Ok(Next::Replay(collection, request, kept)) => {
                 self.return_ticket();
-                let mut reply = kept.reply();
-                if collection.snapshot().indexed() >= reply.sequence {
-                    reply.reached = Level::Indexed;
-                }
-                self.written(&collection, request, Ok(reply));
+                self.written(&collection, request, Ok(kept.reply()));
             }
             Ok(Next::Embed(waiting)) => self.ask(waiting),
             Ok(Next::Resume(mut waiting_call, waiting, resume)) => {
                 waiting_call.ticket = self.ticket.take();
                 waiting_call.reservations.append(&mut self.reservations);
                 let next = match self.batch.take_responder() {
-                    Some(responder) => match waiting_call.batch.attach(responder) {
-                        Ok(()) => waiting_call.resume(waiting, &resume),
-                        Err((error, responder)) => return responder.refuse(&error),
-                    },
+                    Some(mut responder) => {
+                        *responder.shape() = waiting_call.shape.clone();
+                        match waiting_call.batch.attach(responder) {
+                            Ok(()) => waiting_call.resume(waiting, &resume),
+                            Err((error, responder)) => return responder.refuse(&error),
+                        }
+                    }
                     None => return,
                 };
                 waiting_call.go_on(next);
@@ -296,7 +303,7 @@ impl Call {
         let batch = Arc::clone(&self.batch);
         inner.unembedded.keep(token, self, waiting);
         batch.when_stopped_waiting(Box::new(move || inner.unembedded.release(token)));
-        responder.send(question);
+        responder.ask(question);
     }
 
     fn resume(&mut self, waiting: Waiting, resume: &Resume) -> Result<Next> {

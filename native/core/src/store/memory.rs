@@ -81,12 +81,13 @@ fn class(verb: &str) -> Option<Class> {
 pub fn admit(call: Call, incoming: Incoming, bytes: usize) {
     let needed = bytes * COPIES;
     let (budget, context) = (Arc::clone(&call.inner().budget), call.context().clone());
-    if incoming.verb == "resume" {
+    let verb = codec::verb(&incoming.line);
+    if verb == "resume" {
         // It belongs to a request that was admitted before.
         let reservation = budget.force(needed);
         return call.start(incoming, Some(reservation));
     }
-    let Some(class) = class(&incoming.verb) else {
+    let Some(class) = class(verb) else {
         return call.start(incoming, None);
     };
     if let Some(number) = context.reservation {

@@ -143,14 +143,15 @@ impl Store {
         Inner::new(None, storage, options, thresholds, None, budget).map(Self::handle)
     }
 
-    /// One request: a verb, the format of the header (`json`), the header's bytes, the vectors
-    /// that come beside it, and what the door says of the call. Returns at once; `reply` is called
+    /// One request: its line (see [`crate::codec::verb`]), the [`crate::codec::Format`] of its
+    /// body, the body, the vectors that come beside it, and what the door says of the call.
+    /// Returns at once; `reply` is called
     /// exactly once, from one of the engine's threads.
     pub fn call(
         &self,
-        verb: &str,
+        line: &str,
         format: &str,
-        header: Vec<u8>,
+        body: Vec<u8>,
         block: Vec<f32>,
         context: CallContext,
         reply: Box<dyn FnOnce(Vec<u8>) + Send>,
@@ -160,9 +161,9 @@ impl Store {
             return responder.refuse(&closed());
         }
         let incoming = Incoming {
-            verb: verb.to_owned(),
+            line: line.to_owned(),
             format: format.to_owned(),
-            header,
+            body,
             block,
             context,
         };

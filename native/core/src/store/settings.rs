@@ -172,26 +172,26 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn parse(value: Value) -> Result<BatchOperations> {
+    fn parse(value: &Value) -> Result<BatchOperations> {
         BatchOperations::parse(value.as_object().unwrap())
     }
 
     #[test]
     fn keys_stand_above_a_preset() {
-        assert_eq!(parse(json!({})).unwrap(), BatchOperations::default());
+        assert_eq!(parse(&json!({})).unwrap(), BatchOperations::default());
         let parsed =
-            parse(json!({"preset": "development", "chunk_size": 7, "max_batch_size": null}));
+            parse(&json!({"preset": "development", "chunk_size": 7, "max_batch_size": null}));
         let expected = BatchOperations {
             chunk_size: 7,
             ..BatchOperations::development()
         };
         assert_eq!(parsed.unwrap(), expected);
-        let high = parse(json!({"preset": "high-performance"})).unwrap();
+        let high = parse(&json!({"preset": "high-performance"})).unwrap();
         assert_eq!(
             (high.budget_bytes(), high.atomic_by_default),
             (2 << 30, false)
         );
-        let low = parse(json!({"preset": "memory-conscious"})).unwrap();
+        let low = parse(&json!({"preset": "memory-conscious"})).unwrap();
         assert_eq!(
             (low.max_memory_usage_mb, low.progress_reporting),
             (256, false)
@@ -209,7 +209,7 @@ mod tests {
             (json!({"chunks": 1}), "chunks"),
             (json!({"preset": "fast"}), "preset"),
         ] {
-            let error = parse(value).unwrap_err();
+            let error = parse(&value).unwrap_err();
             assert_eq!(error.details["field"], format!("batch_operations.{field}"));
         }
     }

@@ -61,7 +61,7 @@ impl<'o> Object<'o> {
 }
 
 /// Appends one value.
-pub(super) fn append(out: &mut Vec<u8>, value: impl Serialize) {
+pub(in crate::codec) fn append(out: &mut Vec<u8>, value: impl Serialize) {
     // Neither does a vector refuse bytes, nor has any value here a key that is no string.
     let written = serde_json::to_writer(out, &value);
     debug_assert!(written.is_ok());

@@ -1,6 +1,6 @@
 //! Replies to JSON, each appended to a buffer.
 
-mod json;
+pub(super) mod json;
 mod limits;
 mod read;
 mod small;

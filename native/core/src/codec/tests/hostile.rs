@@ -40,6 +40,7 @@ fn full_body(verb: &str) -> Value {
     let options = json!({
         "collection": "c", "atomic": false, "batch_size_limit": 9, "duplicates": "reject",
         "validate_only": false, "wait_for": "durable", "outcomes": "all", "idempotency_key": "k",
+        "stream_id": "s", "offset": 0, "stage": 1,
     });
     let with_options = |fields: Value| {
         let mut body = options.clone();
@@ -55,7 +56,13 @@ fn full_body(verb: &str) -> Value {
             "name": "c", "dimension": 3, "metric": "cosine", "hnsw": {"m": 8, "ef_construction": 50},
             "embedder": {"name": "model", "version": "1", "dimension": 3},
         }),
-        "collections.list" | "limits" => json!({}),
+        "collections.list" | "limits" | "config" => json!({}),
+        "batches.get" => json!({ "batch_id": "b" }),
+        "batches.cancel" => json!({ "batch_id": "b", "reason": "deadline" }),
+        "stream.offset" => json!({ "collection": "c", "stream_id": "s" }),
+        "stage.commit" | "stage.drop" => json!({ "collection": "c", "stage": 1 }),
+        "memory.reserve" => json!({ "bytes": 7, "deletes": true }),
+        "memory.release" => json!({ "reservation": 1 }),
         "insert" => with_options(json!({ "vectors": [row], "on_conflict": "skip" })),
         "update" => with_options(json!({ "updates": [row], "metadata_mode": "replace" })),
         "delete" => with_options(json!({ "vector_ids": ["a"], "missing": "ignore" })),
@@ -72,7 +79,7 @@ fn full_body(verb: &str) -> Value {
         "list" => json!({ "collection": "c", "limit": 3, "after": "x", "include": ["text"],
                           "filters": {"k": 1} }),
         "count" => json!({ "collection": "c", "filters": {"k": 1} }),
-        "resume" => json!({ "collection": "c", "token": "t", "failed": "why" }),
+        "resume" => json!({ "collection": "c", "token": "t", "failed": "why", "attempts": 3 }),
         _ => json!({ "collection": "c" }),
     }
 }

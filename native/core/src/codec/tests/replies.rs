@@ -285,7 +285,7 @@ fn small_replies() {
         "reverse_ms": 0.0, "orphan_ms": 0.0,
     });
     let repairs = json!({
-        "repairs": 0, "removed": 0, "repaired": 3, "linked_again": 0, "leaders_removed": 0,
+        "repairs": 0, "removed": 0, "repaired": 3, "linked_again": 0,
         "orphans": 0, "evaluations": 0, "ms": 0.0,
     });
     let expected = json!({

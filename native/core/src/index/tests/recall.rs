@@ -146,6 +146,24 @@ fn a_selection_decides_what_is_returned() {
 }
 
 #[test]
+fn a_selection_far_from_the_query_is_searched_as_well() {
+    let cluster = |seed: u64| hash(seed) % 50;
+    let built = build(Metric::Cosine, rows(4000, 64), &[1000]);
+    let seeds = (1 << 30..).filter(|&seed| cluster(seed) >= 4).take(50);
+    let queries: Vec<Vec<f32>> = seeds.map(|seed| clustered(seed, 64)).collect();
+    let mut bitset = vec![0u64; 4000 / 64 + 1];
+    let far = (0..4000).filter(|&seed| cluster(seed) < 4);
+    far.for_each(|slot| bitset[slot as usize / 64] |= 1 << (slot % 64));
+    let selection = Selection::Allowed {
+        bitset: &bitset,
+        count: bitset.iter().map(|word| word.count_ones() as usize).sum(),
+        total: 4000,
+    };
+    let recall = built.recall(Metric::Cosine, &queries, 64, &selection);
+    assert!(recall >= 0.9, "{recall}");
+}
+
+#[test]
 fn an_empty_graph_and_a_single_row_answer() {
     let mut built = build(Metric::Cosine, vec![vec![1.0, 2.0]], &[1]);
     assert_eq!(built.search(&[1.0, 0.0], 10, &Selection::All), [0]);

@@ -67,7 +67,8 @@ fn folds_between_the_parts_of_a_repair_link_to_no_dead_row() {
     let vectors: Vec<Vec<f32>> = (0..3000).map(|seed| clustered(seed, 64)).collect();
     let mut built = build(Metric::Cosine, vectors, &[1000]);
     let dead: Vec<Slot> = (0..3000).filter(|slot| slot % 3 == 0).collect();
-    built.builder.begin_repair(&dead);
+    built.builder.bury(&dead);
+    built.builder.begin_repair();
     let mut finished = None;
     for part in 0..4 {
         assert!(built.builder.is_repairing() && finished.is_none());
@@ -122,7 +123,8 @@ proptest! {
             let dead: Vec<Slot> =
                 all.filter(|&slot| share.is_some_and(|share| is_chosen(slot, share))).collect();
             if share.is_some() {
-                builder.begin_repair(&dead);
+                builder.bury(&dead);
+                builder.begin_repair();
                 builder.continue_repair(next as usize / 2);
             }
             let mut rows = Vec::new();

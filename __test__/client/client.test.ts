@@ -1,0 +1,140 @@
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { BatchError, connect, VolleyError } from '../../src/client/index.js';
+import { open } from '../../src/index.js';
+import { serve } from '../../src/server/index.js';
+import { served } from '../server/helpers.js';
+
+const FAST = { retryDelayMs: 1 };
+
+/** A server that says what a test wants it to say. */
+async function scripted(t: ExecutionContext, listener: RequestListener): Promise<string> {
+  const server = createServer((request, response) => {
+    // What a client reads first; the script is about what comes then.
+    if (request.url === '/api/v1/config') sendJson(response, '{"max_batch_size":1000}');
+    else listener(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function sendJson(response: ServerResponse, body: string): void {
+  response.writeHead(200, { 'content-type': 'application/json' }).end(body);
+}
+
+const INFO = JSON.stringify({ name: 'c', dimension: 1, embedder: null });
+const OVERLOADED = JSON.stringify({
+  error_code: 'OVERLOADED',
+  error_message: 'no',
+  retriable: true,
+});
+
+test('a failed atomic batch throws with its result, as in one process', async (t) => {
+  const { url } = await served(t);
+  const store = await connect(url);
+  const things = await store.createCollection('things', { dimension: 2 });
+  const rows = [
+    { id: 'a', data: [1, 2] },
+    { id: 'b', data: [1] },
+  ];
+  const error = await t.throwsAsync(things.insert(rows), { instanceOf: BatchError });
+  t.is(error?.code, 'DIMENSION_MISMATCH');
+  t.is(error?.result.errors.length, 2);
+});
+
+test('the limits of the server are told', async (t) => {
+  const { url } = await served(t);
+  const limits = await (await connect(url)).limits();
+  t.deepEqual(limits.idBytesMax, { value: 512, unit: 'bytes' });
+  t.is(limits.requestBytesMax?.unit, 'bytes');
+});
+
+test('a call that is refused for now is made again, and no oftener than told', async (t) => {
+  let requests = 0;
+  const url = await scripted(t, (_, response) => {
+    requests += 1;
+    const isTurn = requests % 3 === 0;
+    const type = isTurn ? 'application/json' : 'application/problem+json';
+    response.writeHead(isTurn ? 200 : 429, { 'content-type': type });
+    response.end(isTurn ? INFO : OVERLOADED);
+  });
+  t.is((await (await connect(url, FAST)).collection('c')).dimension, 1);
+  t.is(requests, 3);
+  const store = await connect(url, { ...FAST, retries: 1 });
+  await t.throwsAsync(store.collection('c'), { code: 'OVERLOADED' });
+  t.is(requests, 5);
+});
+
+test('a write whose connection breaks is made again under the same key', async (t) => {
+  const keys: unknown[] = [];
+  const url = await scripted(t, async (request, response) => {
+    if (request.method === 'GET') return sendJson(response, INFO);
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const [line = ''] = Buffer.concat(chunks).toString('latin1').split('\n');
+    keys.push(JSON.parse(line).idempotency_key);
+    if (keys.length < 3) response.destroy();
+    else sendJson(response, '{"inserted_count":1,"failed_count":0,"errors":[],"status":"success"}');
+  });
+  const things = await (await connect(url, FAST)).collection('c');
+  t.is((await things.insert([{ id: 'a', data: [1] }])).insertedCount, 1);
+  t.is(keys.length, 3);
+  t.is(typeof keys[0], 'string');
+  t.is(new Set(keys).size, 1);
+  await things.insert([{ id: 'a', data: [1] }]);
+  await things.insert([{ id: 'a', data: [1] }], { idempotencyKey: 'mine' });
+  t.is(new Set(keys).size, 3);
+  t.is(keys.at(-1), 'mine');
+});
+
+test('no more calls are under way than told', async (t) => {
+  let running = 0;
+  let most = 0;
+  const url = await scripted(t, (_, response) => {
+    running += 1;
+    most = Math.max(most, running);
+    setImmediate(() => {
+      running -= 1;
+      response.writeHead(200, { 'content-type': 'application/json' }).end(INFO);
+    });
+  });
+  const store = await connect(url, { requestsInFlight: 2 });
+  await Promise.all(Array.from({ length: 20 }, () => store.collection('c')));
+  t.true(most <= 2);
+});
+
+test('a server that is not there, or is none of ours, is told apart', async (t) => {
+  const other = await scripted(t, (_, response) => response.end('<html>'));
+  const error = await t.throwsAsync((await connect(other)).listCollections(), { code: 'INTERNAL' });
+  t.regex(error?.message ?? '', /no Volley/);
+  const gone = await serve(await open(':memory:'), { rest: 0 });
+  await gone.close();
+  await t.throwsAsync(connect(gone.rest ?? '', { retries: 0 }), {
+    instanceOf: VolleyError,
+    code: 'STORE_CLOSED',
+  });
+});
+
+test('a closed client refuses', async (t) => {
+  const { url } = await served(t);
+  const store = await connect(url);
+  await store.close();
+  await t.throwsAsync(store.listCollections(), { code: 'STORE_CLOSED' });
+});
+
+test('options and URLs that are none are refused', async (t) => {
+  for (const [url, options] of [
+    ['localhost:15001', {}],
+    ['ftp://localhost', {}],
+    ['http://localhost', { retries: -1 }],
+    ['http://localhost', { requestsInFlight: 0 }],
+    ['http://localhost', { apikey: 'x' } as object],
+  ] as const) {
+    await t.throwsAsync(connect(url, options), { code: 'INVALID_ARGUMENT' });
+  }
+});

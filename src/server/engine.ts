@@ -1,0 +1,95 @@
+import { type EmbedderIdentity, embedTexts, reasonOf } from '../embedder.js';
+import { VolleyError } from '../errors.js';
+import { type CallContext, type Format, parseReply } from '../native/door.js';
+import { NativeDoor } from '../native/native-door.js';
+import { Store } from '../store.js';
+
+/** One request as a carrier hands it on: its body stays as it came. */
+export interface EngineRequest {
+  readonly verb: string;
+  /** The fields that came beside the body: a collection in a path, a key in a header. */
+  readonly beside: Readonly<Record<string, unknown>>;
+  readonly format: Format;
+  readonly body: Uint8Array;
+  /** The collection, where the carrier knows it: its embedder may be asked for. */
+  readonly collection: string | undefined;
+  /** What is known of the call, not of the batch. */
+  readonly context: CallContext;
+}
+
+const EMPTY_OBJECT = Buffer.from('{}');
+const REFUSAL = Buffer.from('{"error":');
+const ASK = Buffer.from('{"embed":');
+
+/** The way from every surface to the engine of an open store. */
+export class Engine {
+  readonly #store: Store;
+  readonly #door: NativeDoor;
+  readonly #closing = new AbortController();
+
+  /** @throws VolleyError `UNSUPPORTED` for a store that is itself behind a server. */
+  constructor(store: Store) {
+    const door = Store.doorOf(store);
+    if (!(door instanceof NativeDoor)) {
+      throw new VolleyError('UNSUPPORTED', 'only a store that is open in this process is served');
+    }
+    this.#store = store;
+    this.#door = door;
+  }
+
+  /** Most operations or queries of a call that is no stream. */
+  get maxBatchSize(): number {
+    return this.#store.batchOperations.maxBatchSize;
+  }
+
+  /**
+   * One request.
+   *
+   * @returns The reply as the engine wrote it.
+   * @throws VolleyError Where the engine refused the request.
+   */
+  async send(request: EngineRequest): Promise<Uint8Array> {
+    const { verb, beside, format, body, context } = request;
+    const line = `${verb} ${JSON.stringify(beside)}`;
+    let reply = await this.#door.send(line, format, body, context);
+    while (startsWith(reply, ASK)) reply = await this.#embed(reply, request);
+    if (startsWith(reply, REFUSAL)) parseReply(reply);
+    return reply;
+  }
+
+  /** A request without a body, and its reply parsed. */
+  async call(verb: string, beside: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
+    const line = `${verb} ${JSON.stringify(beside)}`;
+    return parseReply(await this.#door.send(line, 'json', EMPTY_OBJECT, {}));
+  }
+
+  /** Ends what waits for embedders. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #embed(ask: Uint8Array, { collection, context }: EngineRequest): Promise<Uint8Array> {
+    const { token, texts } = parseReply(ask).embed as { token: string; texts: string[] };
+    const { caller = '' } = context;
+    const resume = (fields: object, block?: Float32Array) => {
+      const line = `resume ${JSON.stringify({ token, ...fields })}`;
+      return this.#door.send(line, 'json', EMPTY_OBJECT, { caller }, block);
+    };
+    let block: Float32Array;
+    try {
+      const { embedder: kept } = await this.call('collections.info', { collection });
+      const embedder = Store.embeddersOf(this.#store).find(kept as EmbedderIdentity | null);
+      const settings = this.#store.batchOperations;
+      const parts = { name: String(collection), embedder, settings };
+      block = await embedTexts(parts, texts, this.#closing.signal);
+    } catch (failure) {
+      const { attempts } = failure as { attempts?: number };
+      return await resume({ failed: reasonOf(failure), attempts });
+    }
+    return await resume({}, block);
+  }
+}
+
+function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
+  return prefix.every((byte, index) => bytes[index] === byte);
+}

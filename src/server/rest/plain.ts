@@ -1,0 +1,105 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Service } from '../service.js';
+import { openApi } from './openapi.js';
+
+/**
+ * Answers what does not go to a collection: health, metrics, limits, the OpenAPI document.
+ *
+ * @returns Whether the path was one of them.
+ */
+export async function answerPlain(
+  service: Service,
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+): Promise<boolean> {
+  if (request.method !== 'GET') return false;
+  switch (path) {
+    case '/health':
+      sendJson(response, 200, { status: 'ok' });
+      return true;
+    case '/ready':
+      await sendReady(service, response);
+      return true;
+    case '/api/v1/openapi.json':
+      sendJson(response, 200, openApi(service.hasKeys));
+      return true;
+    case '/metrics':
+      await withRight(service, request, response, path, sendMetrics);
+      return true;
+    case '/api/v1/limits':
+      await withRight(service, request, response, path, sendLimits);
+      return true;
+    case '/api/v1/config':
+      await withRight(service, request, response, path, sendConfig);
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Ready = requests are let in and the engine answers. */
+async function sendReady(service: Service, response: ServerResponse): Promise<void> {
+  let isReady = service.gate.isOpen;
+  try {
+    await service.engine.call('limits');
+  } catch {
+    isReady = false;
+  }
+  sendJson(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready' });
+}
+
+async function withRight(
+  service: Service,
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+  send: (service: Service, response: ServerResponse) => Promise<void>,
+): Promise<void> {
+  const exchange = service.enter({
+    surface: 'rest',
+    request: `GET ${path}`,
+    route: `GET ${path}`,
+    scope: path === '/metrics' ? 'read' : undefined,
+    authorization: request.headers.authorization,
+    collection: undefined,
+  });
+  response.once('close', () => exchange.end('OK', response.statusCode, 0, 0));
+  await send(service, response);
+}
+
+async function sendMetrics(service: Service, response: ServerResponse): Promise<void> {
+  const { gate, metrics } = service;
+  const text = metrics.text({
+    volley_requests_in_flight: { help: 'Requests in work.', value: gate.requests },
+    volley_request_bytes_in_flight: { help: 'Bytes of requests in work.', value: gate.bytes },
+    volley_resident_memory_bytes: {
+      help: 'Resident memory of the process, mapped pages included.',
+      value: process.memoryUsage.rss(),
+    },
+  });
+  response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+  response.end(text);
+}
+
+async function sendConfig(service: Service, response: ServerResponse): Promise<void> {
+  sendJson(response, 200, await service.engine.call('config'));
+}
+
+async function sendLimits(service: Service, response: ServerResponse): Promise<void> {
+  const bytes = (value: number) => ({ value, unit: 'bytes' });
+  sendJson(response, 200, {
+    ...(await service.engine.call('limits')),
+    request_bytes_max: bytes(service.requestBytesMax),
+    in_flight_bytes_max: bytes(service.inFlightBytesMax),
+  });
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = Buffer.from(JSON.stringify(value));
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': body.length,
+  });
+  response.end(body);
+}

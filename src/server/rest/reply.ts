@@ -1,0 +1,80 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { type ErrorCode, VolleyError } from '../../errors.js';
+import type { Format } from '../../native/door.js';
+import { STATUS } from '../status.js';
+import type { Route } from './routes.js';
+
+const gzipped = promisify(gzip);
+
+/** Replies below this size are sent as they are. */
+const COMPRESSED_BYTES_MIN = 2048;
+
+const FAILED = Buffer.from('"status":"failed"}');
+const RECORD_PREFIX = Buffer.from('{"vectors":[');
+const RECORD_SUFFIX = Buffer.from(']}');
+const BATCH_VERBS = ['insert', 'update', 'delete', 'write', 'search'];
+
+/**
+ * The status of a reply: that of its route; of a failed atomic batch, the status of its first
+ * failure that is not `BATCH_ABORTED`.
+ */
+export function replyStatus(
+  route: Route,
+  reply: Uint8Array,
+  format: Format,
+  body: Uint8Array,
+): { status: number; code: string } {
+  const done = { status: route.status ?? 200, code: 'OK' };
+  if (!BATCH_VERBS.includes(route.verb) || !endsWith(reply, FAILED)) return done;
+  if (!isAtomic(route.verb, format, body)) return done;
+  const { errors } = JSON.parse(textOf(reply)) as { errors: { error_code: ErrorCode }[] };
+  const first = errors.find(({ error_code }) => error_code !== 'BATCH_ABORTED');
+  const code = first?.error_code ?? 'BATCH_ABORTED';
+  return { status: STATUS[code].http, code };
+}
+
+/** Looked up only for a batch that failed, so that bodies are not parsed twice otherwise. */
+function isAtomic(verb: string, format: Format, body: Uint8Array): boolean {
+  const end = format === 'float32' ? body.indexOf(0x0a) : body.length;
+  const { atomic } = JSON.parse(textOf(body.subarray(0, end))) as { atomic?: boolean | null };
+  return atomic ?? verb !== 'search';
+}
+
+/**
+ * The record of a reply to a request for one.
+ *
+ * @throws VolleyError `NOT_FOUND`.
+ */
+export function onlyRecord(reply: Uint8Array, id: string): Uint8Array {
+  const record = reply.subarray(RECORD_PREFIX.length, reply.length - RECORD_SUFFIX.length);
+  if (textOf(record.subarray(0, 4)) !== 'null') return record;
+  throw new VolleyError('NOT_FOUND', `no record has the id ${JSON.stringify(id)}`, {
+    details: { id },
+  });
+}
+
+/** A reply's bytes as they are sent. */
+export async function encodedReply(
+  reply: Uint8Array,
+  accepted: string | undefined,
+): Promise<{ bytes: Uint8Array; headers: Record<string, string> }> {
+  const vary = { vary: 'accept-encoding, origin' };
+  if (
+    reply.length < COMPRESSED_BYTES_MIN ||
+    !/\bgzip\b(?!\s*;\s*q=0(\.0*)?\b)/.test(accepted ?? '')
+  )
+    return { bytes: reply, headers: vary };
+  // The fastest level: a reply waits for it.
+  const bytes = await gzipped(reply, { level: 1 });
+  return { bytes, headers: { ...vary, 'content-encoding': 'gzip' } };
+}
+
+function endsWith(bytes: Uint8Array, suffix: Uint8Array): boolean {
+  const start = bytes.length - suffix.length;
+  return start >= 0 && suffix.every((byte, index) => bytes[start + index] === byte);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
