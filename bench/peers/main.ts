@@ -19,11 +19,10 @@ function print(text: string): void {
 
 const options = optionsOrEnd();
 const scratch = mkdtempSync(join(options.scratch ?? tmpdir(), 'volley-peers-'));
-try {
-  await run(options);
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
-}
+// However the run ends: what lies there can be gigabytes.
+process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+await run(options);
 
 function optionsOrEnd(): Options {
   try {

@@ -48,10 +48,10 @@ export async function measure(
   return { status: 'measured', version: engine.version, build, search: points, syncMs, notes };
 }
 
-/** What an error says, in one line. */
+/** What an error says, in one line, without this machine's paths. */
 export function firstLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.split('\n')[0] ?? '';
+  return message.split('\n')[0]?.replace(/ imported from .*/, '') ?? '';
 }
 
 /** Prepared beforehand, so that the clock sees the engine and not the making of ids. */

@@ -26,6 +26,7 @@ async function round(job: Job): Promise<Round> {
   }
 }
 
+process.once('disconnect', () => process.exit(1));
 process.once('message', async (job: Job) => {
   const result = await round(job);
   process.send?.(result, () => process.exit(0));
