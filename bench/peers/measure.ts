@@ -111,16 +111,17 @@ async function sweep(
   const widths = EF_SWEEP.filter((efSearch) => efSearch >= (contender.leastEfSearch ?? 0));
   for (const count of contender.searchThreads(threads)) {
     for (const efSearch of contender.approximate ? widths : [null]) {
-      const setting = `${count} threads, ef ${efSearch ?? 'none'}`;
+      const setting = `threads ${count}, ${efSearch === null ? 'exact' : `ef ${efSearch}`}`;
+      const rest = efSearch === null ? '' : '; wider beams left out';
       try {
         await engine.tune(efSearch ?? 0, count);
         const point = await searchPoint(engine, data, efSearch, count, limit);
         points.push(point);
         if (point.queries === data.queryCount) continue;
         const asked = `${point.queries} of ${data.queryCount} queries in ${limit} s`;
-        notes.push(`${setting}: ${asked}; wider beams left out`);
+        notes.push(`${setting}: ${asked}${rest}`);
       } catch (error) {
-        notes.push(`${setting}: ${firstLine(error)}; wider beams left out`);
+        notes.push(`${setting}: ${firstLine(error)}${rest}`);
       }
       break;
     }
