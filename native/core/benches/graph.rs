@@ -2,7 +2,7 @@
 //!
 //! `VOLLEY_DATA` names a folder with `passages.f16.npy`, `queries.f16.npy` (rows of float16) and
 //! `neighbors.i32.npy` (exact neighbors of each query, nearest first); without it clustered rows
-//! of `VOLLEY_DIMENSION` (384) are generated. `VOLLEY_THREADS` (2) build, one searches. `VOLLEY_BLOCKS` (`1000,8192`) are
+//! of `VOLLEY_DIMENSION` (384) are generated. `VOLLEY_THREADS` (2) build, one searches, `VOLLEY_TOGETHER` (4) queries at a time. `VOLLEY_BLOCKS` (`1000,8192`) are
 //! the rows of one fold. `VOLLEY_ORDER=given` folds the rows as they stand, `shuffled` (default)
 //! in a fixed random order. `VOLLEY_TURNOVERS` (0): how often all rows are then taken out and
 //! folded again, in the order in which they stand in the file, `VOLLEY_TURNED` (5000) at a time.
@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use volley_core::index::{
-    Builder, FoldCounters, Graph, IndexParameters, Metric, RepairCounters, Scratch, Selection,
-    score, search,
+    Builder, Candidate, FoldCounters, Graph, IndexParameters, Metric, RepairCounters, Scratch,
+    Search, Selection, score, search_together,
 };
+use volley_core::kernels::CodeQuery;
 
 const LIMIT: usize = 10;
 const RESCORED: usize = 14;
@@ -162,37 +163,54 @@ fn report(total: &FoldCounters, count: usize, bytes: usize) {
 /// Answers all queries as the product does: the graph, then exact scores of the best few.
 fn measure(data: &Data, graph: &Graph, builder: &Builder, ef: usize) {
     let entry = builder.entry();
-    let mut scratch = Scratch::default();
-    let (mut best, mut least, mut hits, mut evaluations) = (0f64, f64::MAX, 0, 0);
+    let together = number("VOLLEY_TOGETHER", 4);
+    let mut scratches: Vec<Scratch> = (0..together).map(|_| Scratch::default()).collect();
+    let queries: Vec<&[f32]> = data.queries.chunks_exact(data.dimension).collect();
+    let (mut best, mut least, mut hits, mut evaluations, mut looks) = (0f64, f64::MAX, 0, 0, 0);
     for _ in 0..3 {
-        (hits, evaluations) = (0, 0);
+        (hits, evaluations, looks) = (0, 0, 0);
         let computed_before = computed();
         let start = Instant::now();
-        for (query, answers) in data.queries.chunks_exact(data.dimension).zip(&data.answers) {
-            let codes = graph.query(query);
-            let found = search(graph, &entry, &codes, ef, &Selection::All, &mut scratch);
-            let mut scored: Vec<(f32, u32)> = found
+        for (queries, answers) in queries.chunks(together).zip(data.answers.chunks(together)) {
+            let codes: Vec<CodeQuery> = queries.iter().map(|query| graph.query(query)).collect();
+            let searches: Vec<Search<'_>> = codes
                 .iter()
-                .take(RESCORED)
-                .map(|found| {
-                    let vector = row(&data.rows, data.dimension, found.slot);
-                    (score(Metric::Cosine, query, vector), found.slot)
+                .map(|query| Search {
+                    query,
+                    ef,
+                    selection: Selection::All,
                 })
                 .collect();
-            scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
-            let top = scored.iter().take(LIMIT);
-            hits += top.filter(|(_, slot)| answers.contains(slot)).count();
-            evaluations += scratch.evaluations;
+            search_together(graph, &entry, &searches, &mut scratches);
+            for ((query, answers), scratch) in queries.iter().zip(answers).zip(&scratches) {
+                hits += best_of(data, query, scratch.results())
+                    .filter(|slot| answers.contains(slot))
+                    .count();
+                evaluations += scratch.evaluations;
+                looks += scratch.looks;
+            }
         }
         best = best.max(data.answers.len() as f64 / start.elapsed().as_secs_f64());
         least = least.min((computed() - computed_before) * 1e6 / data.answers.len() as f64);
     }
     println!(
         "  ef {ef:3}: recall@{LIMIT} {:.4}, {best:.0} queries/s on one thread, {least:.0} us of \
-         a core, {} distances",
+         a core, {} looks, {} distances",
         hits as f64 / (LIMIT * data.answers.len()) as f64,
+        looks / data.answers.len(),
         evaluations / data.answers.len(),
     );
+}
+
+/// The best of what a search found, by exact score.
+fn best_of(data: &Data, query: &[f32], found: &[Candidate]) -> impl Iterator<Item = u32> + use<> {
+    let exact = |found: &Candidate| {
+        let vector = row(&data.rows, data.dimension, found.slot);
+        (score(Metric::Cosine, query, vector), found.slot)
+    };
+    let mut scored: Vec<(f32, u32)> = found.iter().take(RESCORED).map(exact).collect();
+    scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+    scored.into_iter().take(LIMIT).map(|(_, slot)| slot)
 }
 
 /// Seconds that all threads of this process have computed, where the system tells: on a machine
