@@ -149,7 +149,7 @@ function* endless(base: Float32Array): Generator<InsertRow> {
 type Cancel = (after: number) => Promise<{ ms: number; stopped: boolean }>;
 
 async function report(name: string, count: number, cancel: Cancel): Promise<void> {
-  const answers = [];
+  const answers: Awaited<ReturnType<Cancel>>[] = [];
   for (let n = 0; n < count; n++) answers.push(await cancel(n / count));
   const times = (stopped: boolean) =>
     answers.filter((answer) => answer.stopped === stopped).map(({ ms }) => ms);

@@ -13,6 +13,8 @@ import {
 } from '../../src/index.js';
 
 const SMALL = { chunkSize: 10, parallelWorkers: 3 };
+/** Chunks that do not grow. */
+const EVEN = { chunkSize: 10 };
 
 async function collectionOf(
   t: ExecutionContext,
@@ -55,7 +57,7 @@ const sources: [string, (count: number) => Iterable<InsertRow> | AsyncIterable<I
 for (const [title, source] of sources) {
   test(`${title} is inserted, each operation with its outcome in order`, async (t) => {
     const collection = await collectionOf(t);
-    const stream = collection.insertStream(source(57));
+    const stream = collection.insertStream(source(57), EVEN);
     const outcomes = await all(stream);
     t.deepEqual(
       outcomes.map(({ offset, id, status }) => [offset, id, status]),
@@ -221,7 +223,7 @@ test('nothing is read before there is room for it', async (t) => {
       yield { id: `row ${n}`, text: `text ${n}` };
     }
   }
-  const stream = collection.insertStream(source());
+  const stream = collection.insertStream(source(), EVEN);
   await full;
   // Whatever the stream wants to do next, it has had the time for.
   for (let turn = 0; turn < 50; turn++) await collection.count();
@@ -239,7 +241,7 @@ test('a slow reader slows the stream', async (t) => {
       yield item;
     }
   }
-  const reader = collection.insertStream(source())[Symbol.asyncIterator]();
+  const reader = collection.insertStream(source(), EVEN)[Symbol.asyncIterator]();
   t.is((await reader.next()).value?.offset, 0);
   for (let turn = 0; turn < 50; turn++) await collection.count();
   t.true(pulled <= 80, `${pulled} were read`);
@@ -459,7 +461,7 @@ test('chunks commit in their order although their texts are embedded out of it',
     },
   });
   const items = Array.from({ length: 30 }, (_, n) => ({ id: `row ${n}`, text: `text ${n}` }));
-  const stream = collection.insertStream(items, { streamId: 'texts' });
+  const stream = collection.insertStream(items, { ...EVEN, streamId: 'texts' });
   t.deepEqual(
     (await all(stream)).map(({ offset }) => offset),
     Array.from({ length: 30 }, (_, n) => n),

@@ -81,7 +81,7 @@ export class WriteStream implements OperationStream {
     this.#puller = new Puller(target.call, source);
     const share = (settings.maxMemoryUsageMb * MIB) / (BUDGET_SHARE * rules.parallelWorkers);
     const bytesMax = Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES_MAX, share));
-    this.#chunker = new Chunker(this.#puller, rules.chunkSize, bytesMax);
+    this.#chunker = new Chunker(this.#puller, { ...rules.chunkSize, bytesMax });
     this.#outcomes = new OutcomeQueue(rules.parallelWorkers);
     this.#tally = new Tally(rules.failuresKept);
     this.#reporter = rules.onProgress && new Reporter(door, name, rules.onProgress, rules.total);
