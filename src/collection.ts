@@ -71,7 +71,8 @@ const PAGE_RECORDS_MAX = 1000;
 /**
  * A collection of a store. Made by `createCollection` and `collection`.
  *
- * Every call is one batch. What a call is given is copied before it returns its promise, so that
+ * Every call is one batch. Calls take effect in the order in which they were made; only where the
+ * memory budget is used up, a delete goes before other calls that wait for it. What a call is given is copied before it returns its promise, so that
  * arrays may be used again at once. Writes are atomic unless told otherwise; a failed atomic
  * write throws a {@link BatchError}. Every call may also reject with a {@link VolleyError}:
  * `INVALID_ARGUMENT` for an unknown option, `COLLECTION_NOT_FOUND` where it was dropped,
