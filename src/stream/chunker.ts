@@ -50,6 +50,11 @@ export class Chunker {
     this.#offset = 0;
   }
 
+  /** Operations of the next chunk, at most. */
+  get nextCount(): number {
+    return this.#countMax;
+  }
+
   /** Notes what rows were measured at beside their vectors and texts. */
   learn(bytes: number, count: number): void {
     if (count > 0) this.#rowBytes = bytes / count;
