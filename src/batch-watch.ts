@@ -25,7 +25,6 @@ export class BatchWatch {
         this.#asking = undefined;
       });
     }, INTERVAL_MS);
-    this.#timer.unref();
   }
 
   /** The last report, once the batch has ended. */
