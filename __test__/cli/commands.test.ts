@@ -209,7 +209,10 @@ if (process.platform !== 'win32') {
     input.end(`{"id": "late", "data": [1, 1]}\n`.repeat(10));
     const [code] = await once(child, 'exit');
     t.is(code, 130);
-    t.like(JSON.parse(stdout), { inserted: 9, failed: 1 });
-    t.is((await exportedRows(folder)).length, 9);
+    const { inserted, failed } = JSON.parse(stdout);
+    t.is(failed, 1);
+    // The first batch, and the row behind it where it had been read.
+    t.true(inserted === 9 || inserted === 10, `${inserted} were inserted`);
+    t.is((await exportedRows(folder)).length, inserted);
   });
 }

@@ -231,6 +231,23 @@ fn a_batch_that_was_cancelled_in_time_leaves_nothing() {
 }
 
 #[test]
+fn a_batch_is_cancelled_although_it_keeps_every_thread_busy() {
+    let options = StoreOptions {
+        threads: Some(1),
+        ..StoreOptions::default()
+    };
+    let store = Store::over(memory(), options, support::SMALL).unwrap();
+    create(&store, "cosine");
+    insert(&store, json!({"vectors": rows(0, 2000)}));
+    let query = json!({"query_vector": vec![1.0; 24], "filters": {"absent": {"$ne": 1}}});
+    let header = json!({"collection": "records", "queries": vec![query; 5000], "ef_search": 4096});
+    let search = send(&store, "search", &header, named("long"));
+    let reply = call(&store, "batches.cancel", json!({"batch_id": "long"}), &[]);
+    assert_eq!(reply["status"], "cancelled", "{reply}");
+    assert_eq!(code(&search.recv().unwrap()), "CANCELLED");
+}
+
+#[test]
 fn a_batch_that_has_committed_cannot_be_cancelled() {
     let store = open(memory());
     create(&store, "cosine");

@@ -97,6 +97,8 @@ pub const SYNC_INTERVAL_MS: u64 = 100;
 pub struct Thresholds {
     /// Size at which a log file is sealed, in bytes.
     pub log_file_bytes: u32,
+    /// Most bytes of log buffers that are kept for reuse.
+    pub spare_bytes_max: usize,
     /// Rows in the tail above which writers wait for the indexer.
     pub tail_rows_max: usize,
     /// Rows that the indexer waits for before it folds, unless they have waited long enough.
@@ -120,6 +122,7 @@ impl Default for Thresholds {
     fn default() -> Self {
         Thresholds {
             log_file_bytes: LOG_FILE_BYTES,
+            spare_bytes_max: LOG_FILE_BYTES as usize,
             tail_rows_max: 8192,
             fold_rows_min: 1000,
             fold_rows_max: 8192,
