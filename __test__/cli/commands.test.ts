@@ -205,7 +205,13 @@ if (process.platform !== 'win32') {
     const notices = on(child.stderr, 'data', { close: ['end'] });
     await notices.next();
     child.kill('SIGINT');
-    t.regex(String((await notices.next()).value), /Stopping/);
+    let told = '';
+    while (!told.includes('Stopping')) {
+      const { value, done } = await notices.next();
+      if (done) break;
+      told += String(value);
+    }
+    t.regex(told, /Stopping/);
     input.end(`{"id": "late", "data": [1, 1]}\n`.repeat(10));
     const [code] = await once(child, 'exit');
     t.is(code, 130);
