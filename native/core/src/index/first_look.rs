@@ -44,6 +44,8 @@ pub(super) struct LookQuery {
     step: f32,
     sum: f32,
     half_norm: f32,
+    values: Vec<f32>,
+    numbers: Vec<u8>,
     dots: Vec<u32>,
 }
 
@@ -113,30 +115,33 @@ impl FirstLook {
     /// Makes a query ready.
     pub fn ask(&self, query: &CodeQuery, asked: &mut LookQuery) {
         let center = &self.center;
-        let difference = |(&code, &center_code): (&i8, &i8)| {
+        let codes = query.codes.iter().zip(&center.codes).take(self.dimension);
+        let values = &mut asked.values;
+        values.clear();
+        values.extend(codes.map(|(&code, &center_code)| {
             f32::from(code) * query.scale - f32::from(center_code) * center.scale
-        };
-        let numbers = || {
-            let codes = query.codes.iter().zip(&center.codes);
-            codes.take(self.dimension).map(difference)
-        };
-        let (mut least, mut most) = (f32::MAX, f32::MIN);
-        for number in numbers() {
-            (least, most) = (least.min(number), most.max(number));
-        }
+        }));
+        let least = values
+            .iter()
+            .fold(f32::MAX, |least, &value| least.min(value));
+        let most = values.iter().fold(f32::MIN, |most, &value| most.max(value));
         let step = (most - least) / NUMBER_MAX;
         let per_step = if step > 0.0 { 1.0 / step } else { 0.0 };
+        let numbers = &mut asked.numbers;
+        numbers.clear();
+        numbers.extend(
+            values
+                .iter()
+                .map(|value| ((value - least) * per_step + 0.5) as u8),
+        );
+        let sum: u32 = numbers.iter().map(|&number| u32::from(number)).sum();
+        numbers.resize(self.words * 64, 0);
         asked.planes.clear();
-        asked.planes.resize(self.words, [0; BIT_PLANES]);
-        asked.sum = 0.0;
-        for (dimension, number) in numbers().enumerate() {
-            let rounded = ((number - least) * per_step).round_ties_even() as u64;
-            asked.sum += least + rounded as f32 * step;
-            for (plane, word) in asked.planes[dimension / 64].iter_mut().enumerate() {
-                *word |= (rounded >> plane & 1) << (dimension % 64);
-            }
-        }
+        asked
+            .planes
+            .extend(numbers.as_chunks().0.iter().map(planes_of));
         (asked.least, asked.step) = (least, step);
+        asked.sum = least * values.len() as f32 + step * sum as f32;
         asked.half_norm = codes::distance(self.kernels, query, center).max(0.0);
     }
 
@@ -178,6 +183,22 @@ impl FirstLook {
     }
 }
 
+/// The bits of 64 numbers, plane by plane: eight at a time, where a product moves the lowest bits
+/// of eight bytes into one.
+fn planes_of(numbers: &[u8; 64]) -> [u64; BIT_PLANES] {
+    const LOWEST_BITS: u64 = 0x0101_0101_0101_0101;
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let mut planes = [0; BIT_PLANES];
+    for (place, eight) in numbers.as_chunks().0.iter().enumerate() {
+        let eight = u64::from_le_bytes(*eight);
+        for (bit, plane) in planes.iter_mut().enumerate() {
+            let lowest = (eight >> bit) & LOWEST_BITS;
+            *plane |= (lowest.wrapping_mul(GATHER) >> 56) << (8 * place);
+        }
+    }
+    planes
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::clustered;
@@ -192,6 +213,18 @@ mod tests {
             graph.encode(slot, &clustered(u64::from(slot), dimension));
         }
         graph
+    }
+
+    #[test]
+    fn planes_hold_the_bits_of_the_numbers() {
+        let numbers: [u8; 64] = std::array::from_fn(|place| (place * 7 % 16) as u8);
+        let planes = planes_of(&numbers);
+        for (place, &number) in numbers.iter().enumerate() {
+            let bits = (0..)
+                .zip(planes)
+                .map(|(bit, plane)| (plane >> place & 1) << bit);
+            assert_eq!(bits.sum::<u64>(), u64::from(number), "{place}");
+        }
     }
 
     #[test]
