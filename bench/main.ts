@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { open } from '../src/index.js';
 import { type Dataset, generatedDataset, realDataset } from './data.js';
-import { anonymousMemory, machine } from './machine.js';
+import { anonymousMemory, machine, median, percentile } from './machine.js';
 import { amount, line, print, rate } from './report.js';
 import { measureStreams } from './streams.js';
 import * as work from './work.js';
@@ -61,8 +61,10 @@ async function measure(data: Dataset): Promise<void> {
   const records: work.Records = await store.collection<work.Attributes>('records');
   await measureSearch(records, data);
   await measureUpdates(records, data);
-  await measureDeletes(records, data);
-  await measureLatency(records, data, insertRate);
+  const deleted = deletedBatches(data);
+  await measureDeletes(records, deleted);
+  await measureLatency(records, deleted, insertRate);
+  await measureSearchBesideInserts(records, data, deleted);
   const scratch = await store.createCollection<work.Attributes>('scratch', {
     dimension: data.dimension,
   });
@@ -157,16 +159,14 @@ async function measureUpdates(records: work.Records, data: Dataset): Promise<voi
   line('update with vectors, until indexed', rate(moved, movedIn), `${amount(moved)} updated`);
 }
 
-async function measureDeletes(records: work.Records, data: Dataset): Promise<void> {
-  const batches = deletedBatches(data);
+async function measureDeletes(
+  records: work.Records,
+  batches: readonly work.Columns[],
+): Promise<void> {
   let deleted = 0;
-  const elapsed = await work.seconds(() =>
-    work.inFlight(batches, 8, async (index) => {
-      const ids = Array.from({ length: BATCH }, (_, row) => work.idOf(index * BATCH + row));
-      const result = await records.delete(ids);
-      deleted += result.deletedCount;
-    }),
-  );
+  const elapsed = await work.seconds(async () => {
+    deleted = await deleteAll(records, batches);
+  });
   const left = `${amount(await records.count())} records left`;
   line('delete, 8 in flight', rate(deleted, elapsed), `${amount(deleted)} deleted, ${left}`);
 }
@@ -174,26 +174,65 @@ async function measureDeletes(records: work.Records, data: Dataset): Promise<voi
 /** The records that were deleted come back, in batches at fixed times. */
 async function measureLatency(
   records: work.Records,
-  data: Dataset,
+  batches: readonly work.Columns[],
   insertRate: number,
 ): Promise<void> {
   await records.indexed();
   const before = await records.count();
-  const p95 = await work.latencyAtRate(deletedBatches(data), insertRate / 2, (index) =>
-    records.insert(work.columns(data, index * BATCH, (index + 1) * BATCH)),
+  const times = await work.latenciesAtRate(batches, insertRate / 2, (batch) =>
+    records.insert(batch),
   );
   const offered = `offered at ${amount(insertRate / 2)}/s`;
   const inserted = `${amount((await records.count()) - before)} inserted`;
   line(
     'acknowledgement of 1,000 operations, p95',
-    `${p95.toFixed(0)} ms`,
-    `${offered}, ${inserted}`,
+    `${percentile(times, 0.95).toFixed(0)} ms`,
+    `median ${median(times).toFixed(0)} ms, ${offered}, ${inserted}`,
   );
   await records.indexed();
 }
 
-function deletedBatches(data: Dataset): number {
-  return Math.min(20, Math.floor(data.count / BATCH / 2));
+/** How long searches take alone, and while the deleted records come back at full speed. */
+async function measureSearchBesideInserts(
+  records: work.Records,
+  data: Dataset,
+  batches: readonly work.Columns[],
+): Promise<void> {
+  for (const size of [100, 1]) {
+    await deleteAll(records, batches);
+    await records.indexed();
+    const alone = percentile(await work.searchTimes(records, data, size, 300), 0.99);
+    let running = true;
+    const inserts = work
+      .inFlight(batches.length, 8, (index) => records.insert(batches[index] as work.Columns))
+      .then(() => records.indexed())
+      .finally(() => {
+        running = false;
+      });
+    const times: number[] = [];
+    while (running) times.push(...(await work.searchTimes(records, data, size, 5)));
+    await inserts;
+    const beside = percentile(times, 0.99);
+    const ratio = `${(beside / alone).toFixed(1)} times ${alone.toFixed(1)} ms alone`;
+    const name = size === 1 ? 'one query' : `${size} queries`;
+    const counted = `${amount(times.length)} searches`;
+    line(`search beside inserts, ${name}, p99`, `${beside.toFixed(1)} ms`, `${ratio}; ${counted}`);
+  }
+}
+
+function deletedBatches(data: Dataset): work.Columns[] {
+  const count = Math.min(40, Math.floor(data.count / BATCH / 2));
+  const batch = (index: number) => work.columns(data, index * BATCH, (index + 1) * BATCH);
+  return Array.from({ length: count }, (_, index) => batch(index));
+}
+
+async function deleteAll(records: work.Records, batches: readonly work.Columns[]): Promise<number> {
+  let deleted = 0;
+  await work.inFlight(batches.length, 8, async (index) => {
+    const result = await records.delete(batches[index]?.ids ?? []);
+    deleted += result.deletedCount;
+  });
+  return deleted;
 }
 
 async function measureSingleCalls(scratch: work.Records, data: Dataset): Promise<void> {
