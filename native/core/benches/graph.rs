@@ -2,7 +2,7 @@
 //!
 //! `VOLLEY_DATA` names a folder with `passages.f16.npy`, `queries.f16.npy` (rows of float16) and
 //! `neighbors.i32.npy` (exact neighbors of each query, nearest first); without it clustered rows
-//! of `VOLLEY_DIMENSION` (384) are generated. `VOLLEY_THREADS` (2) build, one searches, `VOLLEY_TOGETHER` (4) queries at a time. `VOLLEY_BLOCKS` (`1000,8192`) are
+//! of `VOLLEY_DIMENSION` (384) are generated, `VOLLEY_ROWS` (50000) of them, and `VOLLEY_QUERIES` (500). `VOLLEY_THREADS` (2) build, one searches, `VOLLEY_TOGETHER` (4) queries at a time. `VOLLEY_BLOCKS` (`1000,8192`) are
 //! the rows of one fold. `VOLLEY_ORDER=given` folds the rows as they stand, `shuffled` (default)
 //! in a fixed random order. `VOLLEY_TURNOVERS` (0): how often all rows are then taken out and
 //! folded again, in the order in which they stand in the file, `VOLLEY_TURNED` (5000) at a time.
@@ -20,6 +20,8 @@ use volley_core::kernels::CodeQuery;
 
 const LIMIT: usize = 10;
 const RESCORED: usize = 14;
+/// Rows after which the time so far is printed.
+const STAGE_ROWS: usize = 100_000;
 
 /// Rows of one length, the queries, and the rows' places that answer each query.
 struct Data {
@@ -34,7 +36,11 @@ struct Data {
 fn main() {
     let data = match std::env::var("VOLLEY_DATA") {
         Ok(folder) => read(Path::new(&folder)),
-        Err(_) => generate(50_000, 500, number("VOLLEY_DIMENSION", 384)),
+        Err(_) => generate(
+            number("VOLLEY_ROWS", 50_000),
+            number("VOLLEY_QUERIES", 500),
+            number("VOLLEY_DIMENSION", 384),
+        ),
     };
     let threads = number("VOLLEY_THREADS", 2);
     let blocks = std::env::var("VOLLEY_BLOCKS").unwrap_or("1000,8192".to_owned());
@@ -114,6 +120,14 @@ fn build(data: &Data, graph: &Arc<Graph>, block: usize, threads: usize) -> Build
         encoding += encode.elapsed().as_secs_f64();
         let fold = Instant::now();
         total += builder.fold(&rows);
+        if first / STAGE_ROWS != (first + block) / STAGE_ROWS {
+            print!(
+                "  {} rows, {:.1} s;",
+                first + rows.len(),
+                start.elapsed().as_secs_f64()
+            );
+            report_phases(&total);
+        }
         longest = longest.max(fold.elapsed().as_secs_f64() / rows.len() as f64);
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -134,7 +148,7 @@ fn build(data: &Data, graph: &Arc<Graph>, block: usize, threads: usize) -> Build
     builder
 }
 
-fn report(total: &FoldCounters, count: usize, bytes: usize) {
+fn report_phases(total: &FoldCounters) {
     println!(
         "  ms: leaders {:.0} route {:.0} leaf {:.0} forward {:.0} reverse {:.0} orphans {:.0}",
         total.leaders_ms,
@@ -144,6 +158,10 @@ fn report(total: &FoldCounters, count: usize, bytes: usize) {
         total.reverse_ms,
         total.orphan_ms,
     );
+}
+
+fn report(total: &FoldCounters, count: usize, bytes: usize) {
+    report_phases(total);
     let per_row = |counted: usize| counted as f64 / count as f64;
     println!(
         "  a row: routing {:.0}, leaf pairs {:.0}, forward {:.0}, reverse {:.0} in {:.2} prunes, \
