@@ -17,6 +17,12 @@ export interface EngineRequest {
   readonly context: CallContext;
 }
 
+const MIB = 1024 * 1024;
+/** A chunk's largest size in bytes, where the memory budget is not smaller. */
+const CHUNK_BYTES_MAX = 8 * MIB;
+/** A chunk is at most one part in so many of the budget. */
+const BUDGET_SHARE = 8;
+
 const EMPTY_OBJECT = Buffer.from('{}');
 const REFUSAL = Buffer.from('{"error":');
 const ASK = Buffer.from('{"embed":');
@@ -42,6 +48,12 @@ export class Engine {
     return this.#store.batchOperations.maxBatchSize;
   }
 
+  /** Bytes of a stream's chunk, at most: a small part of the memory budget. */
+  get chunkBytesMax(): number {
+    const share = (this.#store.batchOperations.maxMemoryUsageMb * MIB) / BUDGET_SHARE;
+    return Math.min(CHUNK_BYTES_MAX, share);
+  }
+
   /**
    * One request.
    *
@@ -61,6 +73,25 @@ export class Engine {
   async call(verb: string, beside: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
     const line = `${verb} ${JSON.stringify(beside)}`;
     return parseReply(await this.#door.send(line, 'json', EMPTY_OBJECT, {}));
+  }
+
+  /**
+   * Reserves memory for a later call, which names the reservation in its context.
+   *
+   * @param waits Whether to stand in line where memory is short, instead of being refused.
+   * @throws VolleyError `OVERLOADED`, `MEMORY_LIMIT_EXCEEDED`.
+   */
+  async reserve(bytes: number, { deletes = false, waits = false } = {}): Promise<number> {
+    const line = `memory.reserve ${JSON.stringify({ bytes, deletes })}`;
+    const context = { refuseOverload: !waits };
+    const reply = parseReply(await this.#door.send(line, 'json', EMPTY_OBJECT, context));
+    return reply.reservation as number;
+  }
+
+  /** Gives a reservation back, unless a call has used it up or the store has closed. */
+  async release(reservation: number): Promise<void> {
+    const line = `memory.release ${JSON.stringify({ reservation })}`;
+    await this.#door.send(line, 'json', EMPTY_OBJECT, {});
   }
 
   /** Ends what waits for embedders. */

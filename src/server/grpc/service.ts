@@ -135,14 +135,17 @@ async function answer(run: Run, incoming: Incoming, body: Buffer): Promise<Buffe
     scope: method.scope,
     collection,
   });
+  const isStream = name.startsWith('Stream');
   let code = 'INTERNAL';
   let bytesOut = 0;
   try {
-    exchange.pass.reserve(body.length);
+    // Memory is the engine's to give, before it parses the message: a call that is no stream is
+    // refused where there is none, a part of a stream waits.
+    if (isStream) await exchange.pass.takeInTurn(body.length);
+    else exchange.pass.take(body.length);
     const key = first(metadata, 'idempotency-key');
     const beside = key === undefined ? {} : { idempotency_key: key };
     const { verb } = method;
-    const isStream = name.startsWith('Stream');
     const shared = isStream ? service.streamContext(exchange.pass) : service.context(exchange.pass);
     const context = { ...shared, ...deadlineOf(incoming) };
     const reply = await service.engine.send({

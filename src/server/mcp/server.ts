@@ -60,7 +60,7 @@ async function callTool(
     try {
       const body = bodyOf(tool, given);
       outcome.bytesIn = body.length;
-      exchange.pass.reserve(body.length);
+      exchange.pass.take(body.length);
       // Up to here nothing was done, and a caller who has left wants nothing done.
       if (context.mcpReq.signal.aborted)
         throw new VolleyError('CANCELLED', 'the call was cancelled');

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { VolleyError } from '../../errors.js';
 import type { CallContext, Format } from '../../native/door.js';
+import { RequestMemory } from '../memory.js';
 import type { Exchange, Service } from '../service.js';
 import { volleyError } from '../service.js';
 import { discardBody, readBody } from './body.js';
@@ -123,24 +124,39 @@ async function run(
   { route, parameters }: Found,
   fields: Record<string, unknown>,
 ): Promise<{ code: string; bytesIn: number; bytesOut: number }> {
-  const { engine, requestBytesMax } = service;
+  const { engine } = service;
   const { pass } = exchange;
   const type = contentType(request);
   if (type === NDJSON_TYPE && route.stream !== undefined) {
     const context = service.streamContext(pass);
-    return await writeLines(request, response, { route, engine, pass, fields, context });
+    const silenceMs = service.bodyArrivalMs;
+    const stream = { route, engine, pass, fields, context, silenceMs };
+    return await writeLines(request, response, stream);
   }
   if (route.isFollowed === true) {
     const batchId = parameters.batch_id ?? '';
     return await followBatch(service, exchange, request, response, batchId);
   }
-  const isEmpty = route.input === 'query';
-  const format = isEmpty ? 'json' : formatOf(type);
-  const body = isEmpty ? EMPTY_BODY : await readBody(request, pass, requestBytesMax);
-  const { verb } = route;
-  const collection = parameters.collection;
+  const hasBody = route.input === 'body';
+  const format = hasBody ? formatOf(type) : 'json';
   const context = { ...service.context(pass), ...callContext(request) };
-  let reply = await engine.send({ verb, beside: fields, format, body, collection, context });
+  const memory = new RequestMemory(engine, pass, route.verb);
+  let body: Uint8Array = EMPTY_BODY;
+  let reply: Uint8Array;
+  try {
+    if (hasBody) body = await readBody(request, memory, service);
+    reply = await engine.send({
+      verb: route.verb,
+      beside: fields,
+      format,
+      body,
+      collection: parameters.collection,
+      context: { ...context, ...memory.context },
+    });
+    memory.spend();
+  } finally {
+    await memory.release();
+  }
   const { status, code } = replyStatus(route, reply, format, body);
   if (parameters.id !== undefined) reply = onlyRecord(reply, parameters.id);
   const { bytes, headers } = await encodedReply(reply, header(request, 'accept-encoding'));
@@ -150,7 +166,7 @@ async function run(
     ...headers,
   });
   response.end(bytes);
-  return { code, bytesIn: isEmpty ? 0 : body.length, bytesOut: bytes.length };
+  return { code, bytesIn: hasBody ? body.length : 0, bytesOut: bytes.length };
 }
 
 /** What the caller says of the call itself. */

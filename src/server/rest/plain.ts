@@ -69,10 +69,16 @@ async function withRight(
 }
 
 async function sendMetrics(service: Service, response: ServerResponse): Promise<void> {
-  const { gate, metrics } = service;
+  const { engine, gate, metrics } = service;
+  const { memory_used_bytes: used } = (await engine.call('limits')) as {
+    memory_used_bytes: { value: number };
+  };
   const text = metrics.text({
     volley_requests_in_flight: { help: 'Requests in work.', value: gate.requests },
-    volley_request_bytes_in_flight: { help: 'Bytes of requests in work.', value: gate.bytes },
+    volley_memory_used_bytes: {
+      help: 'Bytes in use of the memory budget that requests share.',
+      value: used.value,
+    },
     volley_resident_memory_bytes: {
       help: 'Resident memory of the process, mapped pages included.',
       value: process.memoryUsage.rss(),
@@ -91,7 +97,6 @@ async function sendLimits(service: Service, response: ServerResponse): Promise<v
   sendJson(response, 200, {
     ...(await service.engine.call('limits')),
     request_bytes_max: bytes(service.requestBytesMax),
-    in_flight_bytes_max: bytes(service.inFlightBytesMax),
   });
 }
 
