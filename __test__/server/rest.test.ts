@@ -264,3 +264,17 @@ test('pages of other origins may not call unless they are named', async (t) => {
   t.is(bad.status, 405);
   t.is(bad.headers.get('access-control-allow-origin'), null);
 });
+
+test('the status of a failed batch follows what it was, wherever that was said', async (t) => {
+  const { url } = await withThings(t);
+  const path = `${things(url)}/vectors/batch`;
+  await request(path, 'POST', { vectors: rows(1) });
+  const send = (query: string, more: object) =>
+    request(`${path}${query}`, 'POST', { vectors: rows(1), ...more });
+  t.is((await send('', {})).status, 409);
+  t.is((await send('?atomic=false', {})).status, 200);
+  t.is((await send('?atomic=true', {})).status, 409);
+  t.is((await send('', { atomic: false })).status, 200);
+  const escaped = JSON.stringify({ vectors: rows(1) }).replace('}]}', '}],"\\u0061tomic":false}');
+  t.is((await request(path, 'POST', escaped)).status, 200);
+});

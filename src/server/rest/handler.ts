@@ -157,7 +157,8 @@ async function run(
   } finally {
     await memory.release();
   }
-  const { status, code } = replyStatus(route, reply, format, body);
+  const { atomicByDefault } = engine;
+  const { status, code } = replyStatus(route, reply, { format, body, fields, atomicByDefault });
   if (parameters.id !== undefined) reply = onlyRecord(reply, parameters.id);
   const { bytes, headers } = await encodedReply(reply, header(request, 'accept-encoding'));
   response.writeHead(status, {
