@@ -101,6 +101,7 @@ test('refusals are problems with the code, and change nothing', async (t) => {
     [batch, 'POST', { vectors: rows(2), batch_size_limit: 1 }, {}, 413, 'BATCH_TOO_LARGE'],
     [batch, 'PATCH', {}, {}, 405, 'UNSUPPORTED'],
     [batch, 'POST', 'a=1', { 'content-type': 'text/plain' }, 415, 'UNSUPPORTED'],
+    [`${url}/health`, 'DELETE', undefined, {}, 405, 'UNSUPPORTED'],
     [`${url}/nowhere`, 'GET', undefined, {}, 404, 'NOT_FOUND'],
     [`${things(url)}/vectors/%E0%A4`, 'GET', undefined, {}, 400, 'INVALID_ARGUMENT'],
     [batch, 'POST', 'no gzip', { 'content-encoding': 'gzip' }, 400, 'INVALID_ARGUMENT'],

@@ -6,7 +6,7 @@ import type { Exchange, Service } from '../service.js';
 import { volleyError } from '../service.js';
 import { discardBody, readBody } from './body.js';
 import { followBatch } from './events.js';
-import { answerPlain } from './plain.js';
+import { answerPlain, wrongMethod } from './plain.js';
 import { problemOf } from './problem.js';
 import { queryFields } from './query.js';
 import { encodedReply, onlyRecord, replyStatus } from './reply.js';
@@ -89,9 +89,7 @@ function routeOf(method: string, path: string): Found {
   }
   if ('route' in found) return found;
   if (found.length === 0) throw new VolleyError('NOT_FOUND', `there is no ${path}`);
-  throw new VolleyError('UNSUPPORTED', `${path} has no ${method}, only ${found.join(', ')}`, {
-    details: { httpStatus: 405, allow: found },
-  });
+  throw wrongMethod(path, method, found);
 }
 
 /** The fields that stand beside the body. */
