@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type RequestOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import test from 'ava';
 import { request, served, socketTo, usedBytes } from './helpers.js';
@@ -24,7 +24,7 @@ async function isAlive(url: string): Promise<boolean> {
 test('a body that says it is too large is refused before it comes', async (t) => {
   const { url } = await served(t, { rest: 0, requestBytesMax: 4 * KIB });
   const socket = socketTo(url);
-  socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 10737418240\r\n\r\n{`);
+  socket.write(`POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10737418240\r\n\r\n{`);
   const [head] = await once(socket, 'data');
   t.regex(String(head), /^HTTP\/1.1 413 /);
   t.regex(String(head), /BATCH_TOO_LARGE/);
@@ -74,7 +74,7 @@ test('a body that does not come in time is given up', async (t) => {
   for (const type of ['application/json', 'application/x-ndjson']) {
     const socket = socketTo(url);
     socket.write(
-      `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-length: 100\r\n\r\n{`,
+      `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\ncontent-length: 100\r\n\r\n{`,
     );
     const answer = await answerOf(socket);
     t.regex(answer, /^HTTP\/1.1 504 /, type);
@@ -88,7 +88,7 @@ test('a reader of a stream who does not read stops the stream, not the server', 
   const socket = socketTo(url);
   socket.pause();
   socket.write(
-    `POST ${path}?outcomes=all&on_conflict=replace HTTP/1.1\r\nhost: x\r\n` +
+    `POST ${path}?outcomes=all&on_conflict=replace HTTP/1.1\r\nhost: localhost\r\n` +
       'content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n',
   );
   const line = `${JSON.stringify({ id: 'x'.repeat(500), data: [1] })}\n`;
@@ -145,4 +145,54 @@ test('a stop lets what runs end, and nothing new in', async (t) => {
   response.resume();
   await closed;
   await t.throwsAsync(fetch(`${url}/health`));
+});
+
+/** The status of a raw request, as `node:http` sends it. */
+function statusOf(url: string, options: RequestOptions, body = ''): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const attempt = httpRequest(url, options, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    attempt.on('error', reject);
+    attempt.end(body);
+  });
+}
+
+test('pages of strangers are turned away where there are no keys', async (t) => {
+  const { url, store } = await served(t);
+  const things = await store.createCollection('things', { dimension: 1 });
+  const body = JSON.stringify({ vectors: [{ id: 'a', data: [1] }] });
+  const post = (headers: Record<string, string>) =>
+    statusOf(`${url}${path}`, { method: 'POST', headers }, body);
+  const { host } = new URL(url);
+  // A page may send a body without a type to any origin, without asking first.
+  t.is(await post({ origin: 'https://stranger.example' }), 403);
+  t.is(await post({ origin: 'null' }), 403);
+  // A page whose own name leads here is of the same origin to its browser.
+  const rebound = { host: 'stranger.example', origin: 'http://stranger.example' };
+  t.is(await post(rebound), 403);
+  t.is(await statusOf(`${url}/api/v1/collections`, { headers: { host: 'stranger.example' } }), 403);
+  t.is(await things.count(), 0);
+  t.is(await post({ origin: `http://${host}` }), 200);
+  t.is(await statusOf(`${url}/health`, { headers: { host: 'localhost:1' } }), 200);
+});
+
+test('a request that says its length in two ways is refused', async (t) => {
+  const { url } = await served(t);
+  for (const headers of [
+    'content-length: 2\r\ntransfer-encoding: chunked',
+    'content-length: 2\r\ncontent-length: 30',
+    'transfer-encoding: chunked, identity',
+    'content-length: +2',
+  ]) {
+    const socket = socketTo(url);
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n\r\n{}` +
+        'GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n',
+    );
+    const answer = await answerOf(socket);
+    t.regex(answer, /^HTTP\/1.1 400 /, headers);
+    t.false(answer.includes('"ok"'), headers);
+  }
 });

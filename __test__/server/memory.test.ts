@@ -15,7 +15,9 @@ test.serial(
     await store.createCollection('things', { dimension: 1 });
     for (let attempt = 0; attempt < 5; attempt++) {
       const socket = socketTo(url);
-      socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 400000\r\n\r\n{"vectors":`);
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 400000\r\n\r\n{"vectors":`,
+      );
       // The engine counts a request's bytes twice: as they came, and as they go to the log.
       while ((await usedBytes(url)) !== 800_000);
       t.is((await store.limits()).memoryUsedBytes?.value, 800_000);
@@ -47,7 +49,7 @@ test.serial('who announces much and sends nothing holds nothing', async (t) => {
   const { url, store } = await served(t, { rest: 0 }, SMALL);
   const idle = Array.from({ length: 20 }, () => socketTo(url));
   for (const socket of idle) {
-    socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 400000\r\n\r\n`);
+    socket.write(`POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 400000\r\n\r\n`);
   }
   while (!/requests_in_flight 21$/m.test((await request(`${url}/metrics`, 'GET')).text));
   t.is(await usedBytes(url), 0);
@@ -73,7 +75,9 @@ test.serial('a stream waits for memory instead of being refused', async (t) => {
   const { url, store } = await served(t, { rest: 0 }, SMALL);
   const things = await store.createCollection('things', { dimension: 1 });
   const socket = socketTo(url);
-  socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 450000\r\n\r\n{"vectors":`);
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 450000\r\n\r\n{"vectors":`,
+  );
   while ((await usedBytes(url)) !== 900_000);
   const lines = Array.from({ length: 3000 }, (_, n) => JSON.stringify({ id: `${n}`, data: [1] }));
   const type = { 'content-type': 'application/x-ndjson' };

@@ -262,7 +262,7 @@ test('pages of other origins may not call unless they are named', async (t) => {
   t.is(good.status, 204);
   t.is(good.headers.get('access-control-allow-origin'), 'https://good.example');
   const bad = await preflight('https://bad.example');
-  t.is(bad.status, 405);
+  t.is(bad.status, 403);
   t.is(bad.headers.get('access-control-allow-origin'), null);
 });
 

@@ -5,17 +5,20 @@ import type { AddressInfo } from 'node:net';
 import { VolleyError } from '../errors.js';
 import type { Store } from '../store.js';
 import { GRPC_PACKAGES, loadOptional, MCP_PACKAGES } from './optional-package.js';
-import { type RestOptions, restHandler } from './rest/handler.js';
+import { restHandler } from './rest/handler.js';
+import { LOOPBACK_NAMES } from './rest/origin.js';
 import { checkInteger, Service, type ServiceOptions } from './service.js';
 
 /** What {@link serve} opens. A port of 0 is any free one. */
-export interface ServeOptions extends ServiceOptions, RestOptions {
+export interface ServeOptions extends ServiceOptions {
   /** Port of REST, and of MCP under `/mcp`. Absent = no REST. */
   readonly rest?: number | undefined;
   /** Port of gRPC. Absent = no gRPC; it needs the package `@grpc/grpc-js`. */
   readonly grpc?: number | undefined;
   /** Whether REST's port serves MCP under `/mcp`; it needs `@modelcontextprotocol/server`. */
   readonly mcp?: boolean | undefined;
+  /** Origins whose pages may call, e.g. `https://example.org`. @default none */
+  readonly cors?: readonly string[] | undefined;
   /** Address to listen on. Any but a loopback address needs `keys`. @default '127.0.0.1' */
   readonly host?: string | undefined;
   /**
@@ -39,7 +42,8 @@ export interface Served {
   close(): Promise<void>;
 }
 
-const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
+const LOOPBACK_ADDRESS = '127.0.0.1';
+const LOOPBACK = [LOOPBACK_ADDRESS, '::1', 'localhost'];
 
 /** Milliseconds for a connection without a request to stay. */
 const IDLE_MS = 65_000;
@@ -56,7 +60,7 @@ const LOOK_MS_MAX = 5000;
  *   a port that is taken; `UNSUPPORTED` where a package is missing, naming it.
  */
 export async function serve(store: Store, options: ServeOptions): Promise<Served> {
-  const { host = '127.0.0.1', tls: tlsFiles } = options;
+  const { host = LOOPBACK_ADDRESS, tls: tlsFiles } = options;
   const service = new Service(store, options);
   requireKeysBeyondLoopback(host, service.hasKeys);
   const tls = tlsFiles && {
@@ -108,7 +112,9 @@ async function httpServer(
   options: ServeOptions,
   tls: { cert: Buffer; key: Buffer } | undefined,
 ): Promise<Server> {
-  const rest = restHandler(service, options);
+  const { host = LOOPBACK_ADDRESS, cors } = options;
+  const name = host.includes(':') ? `[${host}]` : host;
+  const rest = restHandler(service, { hosts: [...LOOPBACK_NAMES, name], cors });
   let handler = rest;
   if (options.mcp === true) {
     const { mcpHandler } = await loadOptional('MCP', MCP_PACKAGES, () => import('./mcp/http.js'));

@@ -6,6 +6,7 @@ import type { Exchange, Service } from '../service.js';
 import { volleyError } from '../service.js';
 import { discardBody, readBody } from './body.js';
 import { followBatch } from './events.js';
+import { type OriginRules, refuseStrangers } from './origin.js';
 import { answerPlain, wrongMethod } from './plain.js';
 import { problemOf } from './problem.js';
 import { queryFields } from './query.js';
@@ -17,10 +18,8 @@ import { BATCH_ID_HEADER, DEADLINE_HEADER, FORMATS, NDJSON_TYPE } from './types.
 /** Takes one request of `node:http`; never rejects. */
 export type RestHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-export interface RestOptions {
-  /** Origins whose pages may call, e.g. `https://example.org`. @default none */
-  readonly cors?: readonly string[] | undefined;
-}
+/** Without keys these are all that keeps pages of strangers out; see {@link refuseStrangers}. */
+export type RestOptions = OriginRules;
 
 const EMPTY_BODY = Buffer.from('{}');
 
@@ -35,6 +34,8 @@ export function restHandler(service: Service, options: RestOptions = {}): RestHa
     response.on('error', () => undefined);
     try {
       if (answerCors(request, response, options.cors ?? [])) return;
+      // With keys a server may have any name, and a page has no key.
+      if (!service.hasKeys) refuseStrangers(request, options);
       await answer(service, request, response, requestId);
     } catch (failure) {
       sendProblem(request, response, volleyError(failure), requestId);
