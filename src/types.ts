@@ -124,7 +124,7 @@ export interface CollectionInfo {
   /** Bytes of memory taken by codes and links. */
   graphBytes: number;
   /** Instructions that distances are computed with. */
-  instructionSet: 'scalar' | 'avx2' | 'avx512';
+  instructionSet: 'scalar' | 'avx2' | 'avx512' | 'neon' | 'neon_dotprod';
   /** What folding records into the graph has cost since the collection was opened. */
   folds: FoldCounters;
   /** What taking dead records out of the graph has cost since then. */

@@ -1,26 +1,16 @@
 //! What a batch promises beyond its operations: idempotency, streams that go on after a crash,
-//! admission, cancellation and deadlines, through the engine's door.
+//! cancellation and deadlines, through the engine's door.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 mod support;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{call, contents, create, open};
-use volley_core::storage::faulty::{Fault, FaultyStorage};
+use support::{call, code, contents, create, memory, named, open, rows, send};
+use volley_core::storage::faulty::Fault;
 use volley_core::store::{CallContext, Store, StoreOptions};
-
-fn memory() -> Arc<FaultyStorage> {
-    Arc::new(FaultyStorage::in_memory())
-}
-
-fn rows(from: usize, count: usize) -> Value {
-    let row = |n: usize| json!({"id": format!("record-{n}"), "data": vec![n as f32 + 1.0; 24]});
-    (from..from + count).map(row).collect()
-}
 
 fn insert(store: &Store, body: Value) -> Value {
     let mut header = json!({"collection": "records"});
@@ -29,28 +19,6 @@ fn insert(store: &Store, body: Value) -> Value {
         .unwrap()
         .extend(body.as_object().unwrap().clone());
     call(store, "insert", header, &[])
-}
-
-/// Sends a call and does not wait.
-fn send(store: &Store, verb: &str, header: &Value, context: CallContext) -> Receiver<Value> {
-    let (sender, reply) = channel();
-    let header = header.to_string().into_bytes();
-    let told = move |bytes: Vec<u8>| {
-        let _ = sender.send(serde_json::from_slice(&bytes).unwrap());
-    };
-    store.call(verb, "json", header, Vec::new(), context, Box::new(told));
-    reply
-}
-
-fn named(batch_id: &str) -> CallContext {
-    CallContext {
-        batch_id: Some(batch_id.to_owned()),
-        ..CallContext::default()
-    }
-}
-
-fn code(reply: &Value) -> &str {
-    reply["error"]["error_code"].as_str().unwrap_or("none")
 }
 
 #[test]
@@ -304,140 +272,6 @@ fn a_deadline_that_passes_before_the_commit_ends_the_batch() {
         assert_eq!(code(&first), "DEADLINE_EXCEEDED");
     }
     assert!(contents(&store).is_empty());
-}
-
-/// A store whose budget is one MiB, of which 983,040 bytes are not kept for deletes.
-fn small() -> Store {
-    let options = StoreOptions::parse(br#"{"batch_operations": {"max_memory_usage_mb": 1}}"#);
-    let store = Store::over(memory(), options.unwrap(), support::SMALL).unwrap();
-    create(&store, "cosine");
-    store
-}
-
-fn reserve(store: &Store, bytes: usize) -> Value {
-    call(store, "memory.reserve", json!({"bytes": bytes}), &[])["reservation"].clone()
-}
-
-#[test]
-fn who_can_wait_is_admitted_when_memory_comes_back() {
-    let store = small();
-    let reservation = reserve(&store, 480_000);
-    let header = json!({"collection": "records", "vectors": rows(0, 100)});
-    let waiting = send(&store, "insert", &header, named("waiting"));
-    let stopped = send(&store, "insert", &header, named("stopped"));
-    let told = call(&store, "batches.get", json!({"batch_id": "waiting"}), &[]);
-    assert_eq!(
-        (&told["status"], &told["received"]),
-        (&json!("running"), &json!(0))
-    );
-    call(
-        &store,
-        "batches.cancel",
-        json!({"batch_id": "stopped"}),
-        &[],
-    );
-    assert_eq!(code(&stopped.recv().unwrap()), "CANCELLED");
-    // A delete does not wait: it has a slice of its own.
-    let delete = json!({"collection": "records", "vector_ids": ["x"], "missing": "ignore"});
-    assert_eq!(call(&store, "delete", delete, &[])["skipped_count"], 1);
-    call(
-        &store,
-        "memory.release",
-        json!({"reservation": reservation}),
-        &[],
-    );
-    assert_eq!(waiting.recv().unwrap()["inserted_count"], 100);
-    let limits = call(&store, "limits", json!({}), &[]);
-    assert_eq!(limits["memory_used_bytes"]["value"], 0);
-    assert_eq!(limits["memory_free_bytes"]["value"], 1 << 20);
-}
-
-#[test]
-fn who_cannot_wait_is_told_when_to_come_back() {
-    let store = small();
-    let header = json!({"collection": "records", "vectors": rows(0, 100)});
-    let impatient = CallContext {
-        refuse_overload: true,
-        ..CallContext::default()
-    };
-    let reservation = reserve(&store, 480_000);
-    let refused = send(&store, "insert", &header, impatient.clone())
-        .recv()
-        .unwrap();
-    let error = &refused["error"];
-    assert_eq!(
-        (code(&refused), &error["budget"]),
-        ("OVERLOADED", &json!("memory"))
-    );
-    assert_eq!(
-        (&error["used"], &error["limit"]),
-        (&json!(960_000), &json!(983_040))
-    );
-    assert!(error["retry_after_ms"].as_u64() >= Some(1));
-    call(
-        &store,
-        "memory.release",
-        json!({"reservation": reservation}),
-        &[],
-    );
-    let reply = send(&store, "insert", &header, impatient).recv().unwrap();
-    assert_eq!(reply["inserted_count"], 100);
-}
-
-#[test]
-fn a_call_uses_the_memory_that_was_reserved_for_it() {
-    let store = small();
-    let reservation = reserve(&store, 480_000);
-    let header = json!({"collection": "records", "vectors": rows(0, 10)});
-    let context = || CallContext {
-        reservation: reservation.as_u64(),
-        ..CallContext::default()
-    };
-    let reply = send(&store, "insert", &header, context()).recv().unwrap();
-    assert_eq!(reply["inserted_count"], 10);
-    assert_eq!(
-        call(&store, "limits", json!({}), &[])["memory_used_bytes"]["value"],
-        0
-    );
-    let again = send(&store, "insert", &header, context()).recv().unwrap();
-    assert_eq!(code(&again), "INVALID_ARGUMENT");
-}
-
-#[test]
-fn a_reservation_is_used_up_by_a_call_whatever_its_verb() {
-    let store = small();
-    let reservation = reserve(&store, 480_000);
-    let context = CallContext {
-        reservation: reservation.as_u64(),
-        ..CallContext::default()
-    };
-    let header = json!({"collection": "records"});
-    let reply = send(&store, "count", &header, context).recv().unwrap();
-    assert_eq!(reply["count"], 0);
-    let limits = call(&store, "limits", json!({}), &[]);
-    assert_eq!(limits["memory_used_bytes"]["value"], 0);
-}
-
-#[test]
-fn a_request_beyond_the_whole_budget_is_refused_at_once() {
-    let store = small();
-    let header = json!({"collection": "records", "vectors": rows(0, 10_000)});
-    let reply = call(&store, "insert", header, &[]);
-    assert_eq!(
-        (code(&reply), &reply["error"]["limit"]),
-        ("MEMORY_LIMIT_EXCEEDED", &json!(983_040))
-    );
-}
-
-#[test]
-fn a_store_closes_while_calls_wait_for_their_callers() {
-    let store = small();
-    reserve(&store, 480_000);
-    let header = json!({"collection": "records", "vectors": rows(0, 100)});
-    let waiting = send(&store, "insert", &header, CallContext::default());
-    store.close().unwrap();
-    let reply = waiting.recv().unwrap();
-    assert_eq!(reply["inserted_count"], 100, "{reply}");
 }
 
 #[test]

@@ -6,13 +6,9 @@ mod support;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::{Model, Random, apply, call, contents, create, open, operation};
-use volley_core::storage::faulty::{Fault, FaultyStorage};
+use support::{Model, Random, apply, call, code, contents, create, memory, open, operation, rows};
+use volley_core::storage::faulty::Fault;
 use volley_core::store::{Store, StoreOptions};
-
-fn memory() -> Arc<FaultyStorage> {
-    Arc::new(FaultyStorage::in_memory())
-}
 
 fn begin(store: &Store) -> u64 {
     let reply = call(store, "stage.begin", json!({"collection": "records"}), &[]);
@@ -28,18 +24,9 @@ fn end(store: &Store, verb: &str, stage: u64) -> Value {
     )
 }
 
-fn rows(from: usize, count: usize) -> Value {
-    let row = |n: usize| json!({"id": format!("record-{n}"), "data": vec![n as f32 + 1.0; 24]});
-    (from..from + count).map(row).collect()
-}
-
 fn insert(store: &Store, stage: u64, vectors: Value) -> Value {
     let header = json!({"collection": "records", "vectors": vectors, "stage": stage});
     call(store, "insert", header, &[])
-}
-
-fn code(reply: &Value) -> &str {
-    reply["error"]["error_code"].as_str().unwrap_or("none")
 }
 
 #[test]

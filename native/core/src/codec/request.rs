@@ -278,7 +278,8 @@ pub struct CollectionInfo {
     pub mapped_bytes: usize,
     /// Bytes of memory taken by codes and links.
     pub graph_bytes: usize,
-    /// Instructions that distances are computed with: `scalar`, `avx2` or `avx512`.
+    /// Instructions that distances are computed with: `scalar`, `avx2`, `avx512`, `neon` or
+    /// `neon_dotprod`.
     pub instruction_set: String,
     /// What folding rows into the graph has cost since the collection was opened.
     pub folds: FoldCounters,

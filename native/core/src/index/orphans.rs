@@ -76,13 +76,17 @@ impl Builder {
         true
     }
 
-    /// Links an orphan from the first row that can take it. Reached only where more than a
-    /// thousand near rows are full of links that must stay.
+    /// Links an orphan from the first row that can take it and does not yet. Reached only where
+    /// more than a thousand near rows are full of links that must stay, or where searches reach
+    /// nothing but the orphan.
     fn adopt_anywhere(&self, orphan: Slot) {
         let links = self.graph.links();
         let rows = (0..self.assignments.len() as Slot).filter(|&slot| slot != orphan);
         let mut rows = rows.filter(|&slot| self.contains(slot));
-        if let Some(parent) = rows.find(|&slot| links.count(slot) < links.capacity()) {
+        let can_take = |&slot: &Slot| {
+            links.count(slot) < links.capacity() && links.list(slot).all(|link| link != orphan)
+        };
+        if let Some(parent) = rows.find(can_take) {
             links.append(parent, std::iter::once(orphan));
             self.count_added(std::iter::once(orphan));
         }

@@ -44,6 +44,7 @@ fn sum(kernels: Kernels, left: &[f32], right: &[f32], term: impl Fn(f32, f32) ->
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `Kernels` of these sets are made only where the processor has AVX2.
         InstructionSet::Avx2 | InstructionSet::Avx512 => unsafe { sum_avx2(left, right, term) },
+        // NEON is part of every build for 64-bit ARM, so the plain loop is compiled for it.
         _ => sum_in_lanes(left, right, term),
     }
 }

@@ -6,7 +6,11 @@
 //! sets give the same bits (`scalar` is the specification): integer dots, and floats in one fixed
 //! order. The graph's bytes depend on this.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 pub mod float;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod four_rows;
 mod panels;
 mod rows;
 mod scalar;
@@ -15,6 +19,8 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::is_aarch64_feature_detected;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -26,7 +32,7 @@ use crate::record::Slot;
 /// The environment variable that lowers the choice of [`Kernels::detect`].
 const INSTRUCTION_SET_VARIABLE: &str = "VOLLEY_INSTRUCTION_SET";
 
-/// A family of instructions, from the least to the most capable.
+/// A family of instructions, for each kind of processor from the least to the most capable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InstructionSet {
     /// Portable Rust.
@@ -35,14 +41,20 @@ pub enum InstructionSet {
     Avx2,
     /// x86-64 with AVX-512 F, BW, VL, VNNI and VPOPCNTDQ: 512 bits.
     Avx512,
+    /// 64-bit ARM with NEON: 128 bits.
+    Neon,
+    /// 64-bit ARM with NEON and the dot product extension: 128 bits.
+    NeonDotprod,
 }
 
 impl InstructionSet {
     /// Every instruction set, the least capable first.
-    const ALL: [InstructionSet; 3] = [
+    const ALL: [InstructionSet; 5] = [
         InstructionSet::Scalar,
         InstructionSet::Avx2,
         InstructionSet::Avx512,
+        InstructionSet::Neon,
+        InstructionSet::NeonDotprod,
     ];
 
     fn as_str(self) -> &'static str {
@@ -50,6 +62,8 @@ impl InstructionSet {
             InstructionSet::Scalar => "scalar",
             InstructionSet::Avx2 => "avx2",
             InstructionSet::Avx512 => "avx512",
+            InstructionSet::Neon => "neon",
+            InstructionSet::NeonDotprod => "neon_dotprod",
         }
     }
 
@@ -68,7 +82,13 @@ impl InstructionSet {
                     && is_x86_feature_detected!("avx512vnni")
                     && is_x86_feature_detected!("avx512vpopcntdq")
             }
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => is_aarch64_feature_detected!("neon"),
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::NeonDotprod => {
+                is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod")
+            }
+            // The instruction sets of other kinds of processors.
             _ => false,
         }
     }
@@ -96,6 +116,14 @@ macro_rules! dispatch {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above, for AVX-512 with all of the extensions that its functions enable.
             InstructionSet::Avx512 => unsafe { x86_64::avx512::$function($($argument),*) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: a `Kernels` with NEON is made only where the processor has NEON.
+            InstructionSet::Neon => unsafe { aarch64::neon::$function($($argument),*) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above, for NEON with the dot product extension.
+            InstructionSet::NeonDotprod => unsafe {
+                aarch64::dotprod::$function($($argument),*)
+            },
             _ => scalar::$function($($argument),*),
         }
     };
@@ -124,8 +152,9 @@ pub struct CodeQuery {
 impl Kernels {
     /// The best kernels that this processor can run, chosen at the first call.
     ///
-    /// The environment variable `VOLLEY_INSTRUCTION_SET` (`scalar`, `avx2` or `avx512`) lowers
-    /// the choice; a set that the processor lacks, or another value, changes nothing.
+    /// The environment variable `VOLLEY_INSTRUCTION_SET` (`scalar`, `avx2`, `avx512`, `neon` or
+    /// `neon_dotprod`) lowers the choice; a set that the processor lacks, or another value,
+    /// changes nothing.
     pub fn detect() -> Kernels {
         static DETECTED: OnceLock<Kernels> = OnceLock::new();
         *DETECTED.get_or_init(|| {

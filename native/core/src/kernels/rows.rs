@@ -231,20 +231,13 @@ impl CodeRows {
     /// Asks the processor to bring the row, its scale and its bias near: a hint, never a fault.
     #[inline]
     pub fn prefetch(&self, slot: Slot) {
-        #[cfg(target_arch = "x86_64")]
         if let Some((lines, row)) = self.chunk(slot) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             let first = row * self.lines_per_row;
             for line in &lines[first..first + self.lines_per_row] {
-                // SAFETY: a prefetch reads nothing; SSE belongs to every x86-64 processor.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(line).cast()) }
+                prefetch_line_of(line);
             }
-            let word = std::ptr::from_ref(self.scale_word(lines, row));
-            // SAFETY: as above.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(word.cast()) }
+            prefetch_line_of(self.scale_word(lines, row));
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = slot;
     }
 
     /// The lines of a row: exactly `row_bytes / 64`, of zeros where the slot was never written.
@@ -300,6 +293,29 @@ impl Drop for CodeRows {
 fn locate(slot: Slot) -> (usize, usize) {
     let slot = slot as usize;
     (slot / CHUNK_ROWS, slot % CHUNK_ROWS)
+}
+
+/// Asks for the cache line in which a place begins.
+#[inline(always)]
+fn prefetch_line_of<T>(place: &T) {
+    let place = std::ptr::from_ref(place);
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing; SSE belongs to every x86-64 processor.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a prefetch reads nothing; every 64-bit ARM processor has it.
+    unsafe {
+        std::arch::asm!(
+            "prfm pldl1keep, [{place}]",
+            place = in(reg) place,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = place;
 }
 
 #[cfg(test)]

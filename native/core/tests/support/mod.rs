@@ -9,10 +9,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Map, Value, json};
 use volley_core::collection::Thresholds;
 use volley_core::storage::Storage;
+use volley_core::storage::faulty::FaultyStorage;
 use volley_core::store::{CallContext, Store, StoreOptions};
 
 /// Sizes so small that every path is taken within a few hundred operations.
@@ -76,6 +78,42 @@ pub fn call(store: &Store, verb: &str, header: Value, block: &[f32]) -> Value {
         CallContext::default(),
     );
     serde_json::from_slice(&reply).unwrap()
+}
+
+/// Storage that is lost with the test.
+pub fn memory() -> Arc<FaultyStorage> {
+    Arc::new(FaultyStorage::in_memory())
+}
+
+/// Rows to insert, with ids that count up.
+pub fn rows(from: usize, count: usize) -> Value {
+    let row =
+        |n: usize| json!({"id": format!("record-{n}"), "data": vec![n as f32 + 1.0; DIMENSION]});
+    (from..from + count).map(row).collect()
+}
+
+/// Sends a call and does not wait.
+pub fn send(store: &Store, verb: &str, header: &Value, context: CallContext) -> Receiver<Value> {
+    let (sender, reply) = channel();
+    let header = header.to_string().into_bytes();
+    let told = move |bytes: Vec<u8>| {
+        let _ = sender.send(serde_json::from_slice(&bytes).unwrap());
+    };
+    store.call(verb, "json", header, Vec::new(), context, Box::new(told));
+    reply
+}
+
+/// The context of a call whose batch has this name.
+pub fn named(batch_id: &str) -> CallContext {
+    CallContext {
+        batch_id: Some(batch_id.to_owned()),
+        ..CallContext::default()
+    }
+}
+
+/// The code of a reply that is an error.
+pub fn code(reply: &Value) -> &str {
+    reply["error"]["error_code"].as_str().unwrap_or("none")
 }
 
 pub fn create(store: &Store, metric: &str) {

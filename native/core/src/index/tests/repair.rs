@@ -87,61 +87,76 @@ fn folds_between_the_parts_of_a_repair_link_to_no_dead_row() {
 #[derive(Clone, Debug)]
 enum Step {
     Fold(usize),
-    Repair(u64),
-    /// Begins a repair, folds this many rows, and then ends the repair.
-    FoldInRepair(u64, usize),
+    /// One row in so many dies.
+    Bury(u64),
+    /// Begins a repair of what has died so far, ending the one before.
+    BeginRepair,
+    /// Goes on with the repair, so many slots far.
+    ContinueRepair(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let fold = prop_oneof![Just(1), 2usize..40, 2usize..40, 100usize..400].prop_map(Step::Fold);
+    let slots = prop_oneof![1usize..200, Just(usize::MAX)];
+    let step = prop_oneof![
+        3 => fold,
+        3 => (1u64..9).prop_map(Step::Bury),
+        2 => Just(Step::BeginRepair),
+        3 => slots.prop_map(Step::ContinueRepair),
+    ];
+    prop::collection::vec(step, 1..24)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn any_sequence_of_folds_and_repairs_keeps_the_graph_whole(
-        steps in prop::collection::vec(
-            prop_oneof![
-                3 => prop_oneof![Just(1), Just(10), 100usize..400].prop_map(Step::Fold),
-                2 => (2u64..9).prop_map(Step::Repair),
-                1 => (2u64..9, 1usize..200).prop_map(|(share, count)| Step::FoldInRepair(share, count)),
-            ],
-            1..14,
-        ),
-        distinct in prop_oneof![Just(5u64), Just(100_000)],
+    fn any_sequence_of_folds_deaths_and_repairs_keeps_the_graph_whole(
+        steps in steps(),
+        distinct in prop_oneof![Just(1u64), Just(5), Just(100_000)],
     ) {
         let parameters = IndexParameters::new(32, Metric::Euclidean);
         let graph = Arc::new(Graph::new(parameters));
         let mut builder = Builder::new(Arc::clone(&graph));
-        let mut free: Vec<Slot> = Vec::new();
-        let (mut next, mut seed) = (0, 0);
-        for step in steps {
-            let (share, count) = match step {
-                Step::Fold(count) => (None, count),
-                Step::Repair(share) => (Some(share), 0),
-                Step::FoldInRepair(share, count) => (Some(share), count),
-            };
-            let is_chosen = |slot: Slot, share| hash(u64::from(slot) ^ seed).is_multiple_of(share);
-            let all = (0..next).filter(|&slot| builder.contains(slot));
-            let dead: Vec<Slot> =
-                all.filter(|&slot| share.is_some_and(|share| is_chosen(slot, share))).collect();
-            if share.is_some() {
-                builder.bury(&dead);
-                builder.begin_repair();
-                builder.continue_repair(next as usize / 2);
+        let (mut free, mut buried, mut dying) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut next, mut seed): (Slot, u64) = (0, 0);
+        for step in steps.into_iter().chain([Step::BeginRepair, Step::ContinueRepair(usize::MAX)]) {
+            match step {
+                Step::Fold(count) => {
+                    let mut rows = Vec::new();
+                    for _ in 0..count {
+                        let slot = free.pop().unwrap_or(next);
+                        next = next.max(slot + 1);
+                        seed += 1;
+                        graph.encode(slot, &clustered(hash(seed) % distinct, 32));
+                        rows.push((slot, hash(seed)));
+                    }
+                    prop_assert_eq!(builder.fold(&rows).rows, count);
+                }
+                Step::Bury(share) => {
+                    let live = (0..next).filter(|&slot| builder.contains(slot));
+                    let dead: Vec<Slot> = live
+                        .filter(|&slot| hash(u64::from(slot) ^ seed).is_multiple_of(share))
+                        .collect();
+                    builder.bury(&dead);
+                    buried.extend(dead);
+                }
+                Step::BeginRepair => {
+                    builder.begin_repair();
+                    free.append(&mut dying);
+                    dying.append(&mut buried);
+                }
+                Step::ContinueRepair(slots) => {
+                    if let Some(counters) = builder.continue_repair(slots) {
+                        prop_assert_eq!(counters.removed, dying.len());
+                        free.append(&mut dying);
+                    }
+                }
             }
-            let mut rows = Vec::new();
-            for _ in 0..count {
-                let slot = free.pop().unwrap_or(next);
-                next = next.max(slot + 1);
-                seed += 1;
-                graph.encode(slot, &clustered(hash(seed) % distinct, 32));
-                rows.push((slot, hash(seed)));
+            if buried.is_empty() && dying.is_empty() && !builder.is_repairing() {
+                check(&builder);
             }
-            prop_assert_eq!(builder.fold(&rows).rows, count);
-            if builder.is_repairing() {
-                let repaired = builder.continue_repair(usize::MAX);
-                prop_assert_eq!(repaired.map(|counters| counters.removed), Some(dead.len()));
-            }
-            free.extend(dead);
-            check(&builder);
         }
+        check(&builder);
     }
 }

@@ -6,11 +6,11 @@
 
 use std::arch::x86_64::*;
 
+use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
 use super::super::rows::{CodeRows, LINE_BYTES, Line};
 use super::super::scalar::{self, CODE_MAX};
 use super::super::{Encoded, PanelQuery, ScoreSum};
-use super::{ROWS_AT_ONCE, for_each_four_rows};
 use crate::record::Slot;
 
 /// Adds 128 to a byte when it is exclusively or-ed.
