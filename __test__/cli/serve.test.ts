@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { connect } from '../../src/client/index.js';
@@ -61,4 +62,52 @@ test('beyond loopback a file of keys is needed', async (t) => {
   );
   t.is(code, 1);
   t.regex(stderr, /API keys are needed/);
+});
+
+test('serve and mcp treat batches as the file and the environment say', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, 'volley.yaml');
+  await writeFile(file, 'batch_operations:\n  max_batch_size: 2\n  atomic_by_default: false\n');
+  const data = join(folder, 'data');
+  const child = spawnCli(
+    ['serve', '--data', data, '--rest', '0', '--json', '--quiet', '--config', file],
+    { VOLLEY_MAX_BATCH_SIZE: '3' },
+  );
+  t.teardown(() => child.kill('SIGKILL'));
+  const [announced] = await once(child.stdout, 'data');
+  const { rest } = JSON.parse(String(announced));
+  const store = await connect(rest);
+  t.is(store.batchOperations.maxBatchSize, 3);
+  await store.createCollection('things', { dimension: 1 });
+  const insert = async (vectors: object[]) => {
+    const response = await fetch(`${rest}/api/v1/collections/things/vectors/batch`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ vectors }),
+    });
+    // biome-ignore lint/suspicious/noExplicitAny: replies of several kinds.
+    return { status: response.status, reply: (await response.json()) as any };
+  };
+  const rows = (count: number) =>
+    Array.from({ length: count }, (_, n) => ({ id: `${n}`, data: [1] }));
+  const large = await insert(rows(4));
+  t.like(large.reply, { error_code: 'BATCH_TOO_LARGE', limit: 3, actual: 4 });
+  t.is((await insert([...rows(1), { id: 'bad', data: [] }])).reply.status, 'partial');
+  // All failed, each by itself: a best-effort batch is no failure of the request.
+  const failed = await insert(rows(1));
+  t.like(failed, { status: 200, reply: { status: 'failed' } });
+  child.kill('SIGINT');
+  await once(child, 'close');
+  for (const command of ['serve', 'mcp']) {
+    const { code, stderr } = await runCli(
+      command,
+      '--data',
+      data,
+      '--config',
+      join(folder, 'none'),
+    );
+    t.is(code, 1);
+    t.regex(stderr, /none/);
+    t.regex((await runCli(command, '--help')).stdout, /--config <file>/);
+  }
 });

@@ -138,3 +138,80 @@ test('options and URLs that are none are refused', async (t) => {
     await t.throwsAsync(connect(url, options), { code: 'INVALID_ARGUMENT' });
   }
 });
+
+/** Answers each insert as told: the body's ids, and what to say. */
+async function insertsAnswered(
+  t: ExecutionContext,
+  answer: (ids: string[], response: ServerResponse) => void,
+) {
+  const url = await scripted(t, async (request, response) => {
+    if (request.method === 'GET') return sendJson(response, INFO);
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const [line = ''] = Buffer.concat(chunks).toString('latin1').split('\n');
+    const { ids, vectors = [], batch_id } = JSON.parse(line);
+    if (batch_id !== undefined || !request.url?.endsWith('/vectors/batch')) {
+      return sendJson(response, '{}');
+    }
+    answer(ids ?? vectors.map(({ id }: { id: string }) => id), response);
+  });
+  return await (await connect(url, FAST)).collection('c');
+}
+
+const DONE = JSON.stringify({
+  inserted_count: 1,
+  failed_count: 0,
+  errors: [],
+  status: 'success',
+});
+
+const overloaded = (response: ServerResponse) => {
+  response.writeHead(429, { 'content-type': 'application/problem+json' }).end(OVERLOADED);
+};
+
+test("a stream's chunks arrive one after another, in their order", async (t) => {
+  let running = 0;
+  const seen: string[] = [];
+  const things = await insertsAnswered(t, ([id = ''], response) => {
+    running += 1;
+    t.is(running, 1);
+    seen.push(id);
+    // Others would have come by then.
+    fetch(`http://127.0.0.1:${response.socket?.localPort}/api/v1/config`).then(() => {
+      running -= 1;
+      sendJson(response, DONE);
+    });
+  });
+  const source = Array.from({ length: 20 }, (_, n) => ({ id: `${n}`, data: [1] }));
+  await things.insertStream(source, { chunkSize: 1, parallelWorkers: 8 }).summary;
+  t.deepEqual(
+    seen,
+    source.map(({ id }) => id),
+  );
+});
+
+test('a stream is slowed by an overloaded server, not ended', async (t) => {
+  let requests = 0;
+  const things = await insertsAnswered(t, (_, response) => {
+    requests += 1;
+    // Far more often than a call is tried again.
+    if (requests <= 20) overloaded(response);
+    else sendJson(response, DONE);
+  });
+  const stream = things.insertStream([{ id: 'a', data: [1] }]);
+  t.is((await stream.summary).insertedCount, 1);
+  t.is(requests, 21);
+});
+
+test('a stream that an overloaded server holds up can be cancelled', async (t) => {
+  let requests = 0;
+  const things = await insertsAnswered(t, (_, response) => {
+    requests += 1;
+    overloaded(response);
+    if (requests === 10) void stream.cancel();
+  });
+  const stream = things.insertStream([{ id: 'a', data: [1] }], { onError: 'collect' });
+  const summary = await stream.summary;
+  t.like(summary, { status: 'cancelled', insertedCount: 0, failedCount: 1 });
+  t.is(summary.failures[0]?.error.errorCode, 'CANCELLED');
+});

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { constants } from 'node:http2';
 import test, { type ExecutionContext } from 'ava';
 import protobuf from 'protobufjs';
-import type { ServeOptions } from '../../src/server/index.js';
+import type { RequestLog, ServeOptions } from '../../src/server/index.js';
 import { frame, GrpcClient, type GrpcError, toStruct } from '../helpers/grpc-client.js';
 import { served } from './helpers.js';
 
@@ -263,4 +264,42 @@ test('what is no gRPC does not harm the others', async (t) => {
   stream.resume();
   await once(stream, 'close');
   t.is((await client.call('CountVectors', { collection: 'things' })).count, 0);
+});
+
+test('a call that its client cancels while it runs ends with nothing done', async (t) => {
+  let begin = () => {};
+  const asked = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const embedder = {
+    name: 'slow',
+    version: '1',
+    dimension: 2,
+    embed: () => {
+      begin();
+      return new Promise<never>(() => {});
+    },
+  };
+  let end = (_: string) => {};
+  const ended = new Promise<string>((resolve) => {
+    end = resolve;
+  });
+  const log = ({ code }: RequestLog) => end(code);
+  const { store, server } = await served(t, { grpc: 0, log }, { embedders: [embedder] });
+  const papers = await store.createCollection('papers', { embedder });
+  const client = await GrpcClient.connect(server.grpc ?? '');
+  t.teardown(() => client.close());
+  const stream = client.open('BatchInsertVectors');
+  stream.on('error', () => undefined);
+  stream.end(
+    client.encode('BatchInsertVectors', {
+      collection: 'papers',
+      vectors: [{ id: 'a', text: 'x' }],
+    }),
+  );
+  await asked;
+  stream.close(constants.NGHTTP2_CANCEL);
+  // The embedder never answers.
+  t.is(await ended, 'CANCELLED');
+  t.is(await papers.count(), 0);
 });

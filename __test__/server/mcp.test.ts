@@ -6,19 +6,25 @@ import { fileURLToPath } from 'node:url';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import test, { type ExecutionContext } from 'ava';
-import { open, type Store } from '../../src/index.js';
-import type { ServeOptions } from '../../src/server/index.js';
+import { type OpenOptions, open, type Store } from '../../src/index.js';
+import type { RequestLog, ServeOptions } from '../../src/server/index.js';
 import { temporaryDirectory } from '../helpers/directory.js';
 import { served } from './helpers.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: results of every tool.
 type Result = any;
 
-const newClient = () => new Client({ name: 'test', version: '1' });
+/** `auto` speaks the newest version that the server knows; `legacy` one with sessions. */
+const newClient = (mode: 'legacy' | 'auto' = 'legacy') =>
+  new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode } });
 
-async function overHttp(t: ExecutionContext, options: ServeOptions = {}) {
-  const { store, server } = await served(t, { rest: 0, mcp: true, ...options });
-  const client = newClient();
+async function overHttp(
+  t: ExecutionContext,
+  options: ServeOptions = {},
+  storeOptions: OpenOptions = {},
+  client = newClient(),
+) {
+  const { store, server } = await served(t, { rest: 0, mcp: true, ...options }, storeOptions);
   await client.connect(new StreamableHTTPClientTransport(new URL(server.mcp ?? '')));
   t.teardown(() => client.close());
   return { client, store, url: server.mcp ?? '' };
@@ -63,7 +69,7 @@ async function useTools(t: ExecutionContext, client: Client): Promise<void> {
   t.like(inserted.structuredContent, { inserted_count: 2, status: 'success' });
   t.deepEqual(JSON.parse(inserted.content[0].text), inserted.structuredContent);
   // The last one may come with the result, when nobody listens any more.
-  t.deepEqual(seen[0], [0, 2]);
+  t.deepEqual(seen[0], [0, 4]);
   t.true(seen.every(([progress], index) => progress > (seen[index - 1]?.[0] ?? -1)));
   const found = await call(client, 'batch_search_vectors', {
     collection: 'papers',
@@ -77,10 +83,12 @@ async function useTools(t: ExecutionContext, client: Client): Promise<void> {
   t.like(listed.structuredContent.collections[0], { name: 'papers', count: 2 });
 }
 
-test('a client uses the tools over HTTP', async (t) => {
-  const { client } = await overHttp(t);
-  await useTools(t, client);
-});
+for (const mode of ['legacy', 'auto'] as const) {
+  test(`a client uses the tools over HTTP, version: ${mode}`, async (t) => {
+    const { client } = await overHttp(t, {}, {}, newClient(mode));
+    await useTools(t, client);
+  });
+}
 
 test('a client uses the tools over standard input and output', async (t) => {
   const data = join(temporaryDirectory(t), 'data');
@@ -170,6 +178,76 @@ test('a call that is cancelled before it began does nothing', async (t) => {
   const given = { collection: 'things', vectors: [{ id: 'a', data: [1, 2] }] };
   const signal = AbortSignal.abort();
   await t.throwsAsync(call(client, 'batch_insert_vectors', given, { signal }));
+  t.is(await collection.count(), 0);
+});
+
+/** An embedder that embeds when it is told to. */
+function slowEmbedder() {
+  let began = () => {};
+  let finish = () => {};
+  const asked = new Promise<void>((resolve) => {
+    began = resolve;
+  });
+  const told = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const embedder = {
+    name: 'slow',
+    version: '1',
+    dimension: 2,
+    embed: async (texts: string[]) => {
+      began();
+      await told;
+      return texts.map(() => [1, 2]);
+    },
+  };
+  return { embedder, asked, finish };
+}
+
+const texts = [
+  { id: 'a', text: 'one' },
+  { id: 'b', text: 'two' },
+];
+
+test('a long call tells what has been received before it is done', async (t) => {
+  const { embedder, finish } = slowEmbedder();
+  const { client, store } = await overHttp(t, {}, { embedders: [embedder] });
+  await store.createCollection('papers', { embedder });
+  const seen: [number, number | undefined][] = [];
+  const given = { collection: 'papers', texts };
+  const inserted = await call(client, 'batch_insert_texts', given, {
+    onprogress: ({ progress, total }: { progress: number; total?: number }) => {
+      seen.push([progress, total]);
+      if (progress === 2) finish();
+    },
+  });
+  t.is(inserted.structuredContent.inserted_count, 2);
+  t.deepEqual(seen.slice(0, 2), [
+    [0, 4],
+    [2, 4],
+  ]);
+});
+
+test('a call that is cancelled while it runs ends with nothing done', async (t) => {
+  const { embedder, asked } = slowEmbedder();
+  let end = (_: string) => {};
+  const ended = new Promise<string>((resolve) => {
+    end = resolve;
+  });
+  const log = ({ request, code }: RequestLog) => {
+    if (request === 'batch_insert_texts') end(code);
+  };
+  const embedders = [embedder];
+  const { client, store } = await overHttp(t, { log }, { embedders }, newClient('auto'));
+  const collection = await store.createCollection('papers', { embedder });
+  const cancelled = new AbortController();
+  const given = { collection: 'papers', texts };
+  const insert = call(client, 'batch_insert_texts', given, { signal: cancelled.signal });
+  await asked;
+  cancelled.abort();
+  await t.throwsAsync(insert);
+  // The embedder never answers.
+  t.is(await ended, 'CANCELLED');
   t.is(await collection.count(), 0);
 });
 

@@ -143,6 +143,10 @@ test('what the schemas allow is understood, and every reply fits its schema', as
   await check('CountReply', 'POST', '/vectors/count', {});
   const info = await request(path, 'GET');
   t.is(fault('CollectionInfo', info.json), undefined);
+  const batches = `${url}/api/v1/batches`;
+  await request(`${path}/vectors/batch`, 'POST', { vectors: [] }, { 'volley-batch-id': 'mine' });
+  const progress = await request(`${batches}/mine`, 'GET');
+  t.is(fault('BatchProgress', progress.json), undefined, JSON.stringify(progress.json));
   const missing = await request(`${url}/api/v1/collections/none`, 'GET');
   t.is(fault('Problem', missing.json), undefined);
 });

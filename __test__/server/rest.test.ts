@@ -101,6 +101,7 @@ test('refusals are problems with the code, and change nothing', async (t) => {
     [batch, 'POST', { vectors: rows(2), batch_size_limit: 1 }, {}, 413, 'BATCH_TOO_LARGE'],
     [batch, 'PATCH', {}, {}, 405, 'UNSUPPORTED'],
     [batch, 'POST', 'a=1', { 'content-type': 'text/plain' }, 415, 'UNSUPPORTED'],
+    [`${url}/health`, 'DELETE', undefined, {}, 405, 'UNSUPPORTED'],
     [`${url}/nowhere`, 'GET', undefined, {}, 404, 'NOT_FOUND'],
     [`${things(url)}/vectors/%E0%A4`, 'GET', undefined, {}, 400, 'INVALID_ARGUMENT'],
     [batch, 'POST', 'no gzip', { 'content-encoding': 'gzip' }, 400, 'INVALID_ARGUMENT'],
@@ -261,6 +262,20 @@ test('pages of other origins may not call unless they are named', async (t) => {
   t.is(good.status, 204);
   t.is(good.headers.get('access-control-allow-origin'), 'https://good.example');
   const bad = await preflight('https://bad.example');
-  t.is(bad.status, 405);
+  t.is(bad.status, 403);
   t.is(bad.headers.get('access-control-allow-origin'), null);
+});
+
+test('the status of a failed batch follows what it was, wherever that was said', async (t) => {
+  const { url } = await withThings(t);
+  const path = `${things(url)}/vectors/batch`;
+  await request(path, 'POST', { vectors: rows(1) });
+  const send = (query: string, more: object) =>
+    request(`${path}${query}`, 'POST', { vectors: rows(1), ...more });
+  t.is((await send('', {})).status, 409);
+  t.is((await send('?atomic=false', {})).status, 200);
+  t.is((await send('?atomic=true', {})).status, 409);
+  t.is((await send('', { atomic: false })).status, 200);
+  const escaped = JSON.stringify({ vectors: rows(1) }).replace('}]}', '}],"\\u0061tomic":false}');
+  t.is((await request(path, 'POST', escaped)).status, 200);
 });

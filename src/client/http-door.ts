@@ -45,10 +45,14 @@ const WRITES: readonly string[] = ['insert', 'update', 'delete', 'write'];
 
 /** The door to an engine behind a server. */
 export class HttpDoor implements Door {
+  /** Requests go over several connections. */
+  readonly isOrdered = false;
   readonly #base: URL;
   readonly #options: HttpDoorOptions;
   readonly #slots: Slots;
   readonly #closing = new AbortController();
+  /** Chunks of streams on their way, by the names of their batches. */
+  readonly #chunks = new Map<string, AbortController>();
 
   constructor(base: URL, options: HttpDoorOptions) {
     this.#base = base;
@@ -66,18 +70,15 @@ export class HttpDoor implements Door {
     if (verb === 'memory.reserve') return { reservation: 0 };
     if (verb === 'memory.release') return {};
     const fields = typeof header === 'string' ? (JSON.parse(header) as WireOptions) : header;
+    if (verb === 'batches.cancel') this.#chunks.get(String(fields.batch_id))?.abort();
     // Encoded before anything is awaited: the caller may change its arrays then.
     const keyed = withKey(verb, fields);
     const call = this.#encode(verb, keyed, block, context);
     const isSafe = READS.includes(verb) || keyed.idempotency_key !== undefined;
-    const work = () => this.#send(call, isSafe);
-    try {
-      return await this.#slots.run(() =>
-        withRetries(this.#options.retryRule, this.#closing.signal, work),
-      );
-    } catch (failure) {
-      throw failure instanceof RetriedError ? failure.cause : failure;
-    }
+    const isChunk = context.reservation !== undefined && context.batchId !== undefined;
+    return await this.#slots.run(() =>
+      isChunk ? this.#sendChunk(call, context.batchId ?? '', isSafe) : this.#retried(call, isSafe),
+    );
   }
 
   newBatchId(): string {
@@ -105,6 +106,38 @@ export class HttpDoor implements Door {
     const json = Buffer.from(JSON.stringify(fields));
     headers['content-type'] = block === undefined ? 'application/json' : FLOAT32_TYPE;
     return { method, url, headers, body: block === undefined ? json : withBlock(json, block) };
+  }
+
+  async #retried(call: Call, isSafe: boolean, stop?: AbortSignal): Promise<Reply> {
+    const { signal: closing } = this.#closing;
+    const signal = stop === undefined ? closing : AbortSignal.any([closing, stop]);
+    try {
+      return await withRetries(this.#options.retryRule, signal, () => this.#send(call, isSafe));
+    } catch (failure) {
+      throw failure instanceof RetriedError ? failure.cause : failure;
+    }
+  }
+
+  /** A stream is slowed down by a server that is overloaded, not ended. */
+  async #sendChunk(call: Call, batchId: string, isSafe: boolean): Promise<Reply> {
+    const stopped = new AbortController();
+    this.#chunks.set(batchId, stopped);
+    try {
+      for (;;) {
+        try {
+          return await this.#retried(call, isSafe, stopped.signal);
+        } catch (failure) {
+          const isOverload = failure instanceof VolleyError && failure.code === 'OVERLOADED';
+          if (!isOverload || this.#closing.signal.aborted) throw failure;
+          if (stopped.signal.aborted) {
+            const message = 'the chunk was cancelled before the server took it';
+            throw new VolleyError('CANCELLED', message, { retriable: true, cause: failure });
+          }
+        }
+      }
+    } finally {
+      this.#chunks.delete(batchId);
+    }
   }
 
   async #send({ method, url, headers, body }: Call, isSafe: boolean): Promise<Reply> {

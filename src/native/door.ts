@@ -15,6 +15,8 @@ export type Format = 'json' | 'float32' | 'protobuf';
  * refusals as errors.
  */
 export interface Door {
+  /** Whether calls take effect in the order in which they are made, while earlier ones still run. */
+  readonly isOrdered: boolean;
   /** One request. What it is given is copied before it returns; a header may be JSON already. */
   call(
     verb: string,

@@ -5,6 +5,7 @@ import { type Door, type Format, parseReply, type Reply } from './door.js';
 
 /** The door to the engine in this process. */
 export class NativeDoor implements Door {
+  readonly isOrdered = true;
   readonly #native: NativeStore;
   readonly #prefix = randomUUID();
   #batches = 0;

@@ -14,13 +14,16 @@ export interface Wish {
 export interface Pass {
   readonly caller: Caller;
   /**
-   * Takes in bytes of the request; they are given back when the pass ends.
+   * Counts bytes of the request towards the share of its key, until they are given back or the
+   * pass ends.
    *
-   * @throws VolleyError `OVERLOADED` where the budget of the server or of the caller is used up.
+   * @throws VolleyError `OVERLOADED`, or `MEMORY_LIMIT_EXCEEDED` for more than the whole share.
    */
-  reserve(bytes: number): void;
+  take(bytes: number): void;
+  /** The same for a part of a stream, which waits until the share has room. */
+  takeInTurn(bytes: number): Promise<void>;
   /** Gives bytes back before the pass ends. */
-  release(bytes: number): void;
+  giveBack(bytes: number): void;
   /** Ends the request. */
   end(): void;
 }
@@ -30,37 +33,33 @@ const RETRY_AFTER_MS = 1000;
 
 interface Usage {
   bytes: number;
+  /** Parts of streams that wait for room in the share. */
+  readonly waiting: (() => void)[];
   /** Requests that may come now, and when that was so. */
   tokens: number;
   since: number;
 }
 
-/** Who may come in: rights, rates and bytes in work, for all surfaces of one server alike. */
+/**
+ * Who may come in: rights, rates and shares of keys, for all surfaces of one server alike. The
+ * memory of all callers together is the engine's to give.
+ */
 export class Gate {
   readonly #keys: Keys;
-  readonly #bytesMax: number;
   readonly #now: () => number;
   readonly #usage = new Map<string, Usage>();
   readonly #waiting: (() => void)[] = [];
-  #bytes = 0;
   #requests = 0;
   #closed = false;
 
-  /** @param bytesMax Bytes of requests in work at the same time, of all callers. */
-  constructor(keys: Keys, bytesMax: number, now: () => number = Date.now) {
+  constructor(keys: Keys, now: () => number = Date.now) {
     this.#keys = keys;
-    this.#bytesMax = bytesMax;
     this.#now = now;
   }
 
   /** Requests in work. */
   get requests(): number {
     return this.#requests;
-  }
-
-  /** Bytes of requests in work. */
-  get bytes(): number {
-    return this.#bytes;
   }
 
   /** Whether requests are let in. */
@@ -105,56 +104,69 @@ export class Gate {
   #pass(caller: Caller, usage: Usage): Pass {
     let held = 0;
     let ended = false;
-    const release = (bytes: number) => {
-      held -= bytes;
-      usage.bytes -= bytes;
-      this.#bytes -= bytes;
+    const count = (bytes: number) => {
+      // What comes after the end was given back with it.
+      if (ended) return;
+      held += bytes;
+      usage.bytes += bytes;
+    };
+    const giveBack = (bytes: number) => {
+      count(-bytes);
+      for (const wake of usage.waiting.splice(0)) wake();
     };
     return {
       caller,
-      reserve: (bytes) => {
-        this.#check('of the server', this.#bytes, bytes, this.#bytesMax);
-        const share = caller.in_flight_bytes ?? this.#bytesMax;
-        this.#check(`of key ${caller.name}`, usage.bytes, bytes, share);
-        held += bytes;
-        usage.bytes += bytes;
-        this.#bytes += bytes;
+      take: (bytes) => {
+        const refusal = shareRefusal(caller, usage, bytes);
+        if (refusal !== undefined) throw refusal;
+        count(bytes);
       },
-      release,
+      takeInTurn: async (bytes) => {
+        for (;;) {
+          const refusal = shareRefusal(caller, usage, bytes);
+          if (refusal === undefined) return count(bytes);
+          if (!refusal.retriable) throw refusal;
+          await new Promise<void>((resolve) => usage.waiting.push(resolve));
+        }
+      },
+      giveBack,
       end: () => {
         if (ended) return;
+        giveBack(held);
         ended = true;
-        release(held);
         this.#requests -= 1;
         if (this.#requests === 0) for (const resolve of this.#waiting.splice(0)) resolve();
       },
     };
   }
 
-  #check(whose: string, used: number, bytes: number, limit: number): void {
-    if (used + bytes <= limit) return;
-    const message = `the budget ${whose} is ${limit} bytes, ${used} are in work and ${bytes} came`;
-    throw new VolleyError(used === 0 ? 'MEMORY_LIMIT_EXCEEDED' : 'OVERLOADED', message, {
-      retriable: used > 0,
-      details: {
-        budget: 'in_flight_bytes',
-        limit,
-        used,
-        actual: bytes,
-        unit: 'bytes',
-        ...(used > 0 && { retry_after_ms: RETRY_AFTER_MS }),
-      },
-    });
-  }
-
   #usageOf(caller: Caller): Usage {
     let usage = this.#usage.get(caller.name);
     if (usage === undefined) {
-      usage = { bytes: 0, tokens: burstOf(caller), since: this.#now() };
+      usage = { bytes: 0, waiting: [], tokens: burstOf(caller), since: this.#now() };
       this.#usage.set(caller.name, usage);
     }
     return usage;
   }
+}
+
+/** Why a key may not have so many bytes in work, if it may not. */
+function shareRefusal(caller: Caller, { bytes: used }: Usage, bytes: number) {
+  const { name, in_flight_bytes: limit } = caller;
+  if (limit === undefined || used + bytes <= limit) return undefined;
+  const isAlwaysTooMuch = bytes > limit;
+  const message = `key ${name} may have ${limit} bytes in work, ${used} are and ${bytes} came`;
+  return new VolleyError(isAlwaysTooMuch ? 'MEMORY_LIMIT_EXCEEDED' : 'OVERLOADED', message, {
+    retriable: !isAlwaysTooMuch,
+    details: {
+      budget: 'in_flight_bytes',
+      limit,
+      used,
+      actual: bytes,
+      unit: 'bytes',
+      ...(!isAlwaysTooMuch && { retry_after_ms: RETRY_AFTER_MS }),
+    },
+  });
 }
 
 /** Requests that may come at once: what one second brings, at least one. */

@@ -26,6 +26,16 @@ const list = (items: Schema, description = ''): Schema => ({
 const nullable = (schema: Schema): Schema => ({ anyOf: [schema, { type: 'null' }] });
 const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 
+const PROGRESS_COUNTS = [
+  'received',
+  'durable',
+  'applied',
+  'indexed',
+  'failed',
+  'bytes',
+  'memory_bytes',
+];
+
 /** An object; only replies may have further names: requests with such are refused. */
 function object(properties: Record<string, Schema>, required: string[] = [], open = false): Schema {
   return {
@@ -36,6 +46,8 @@ function object(properties: Record<string, Schema>, required: string[] = [], ope
   };
 }
 
+/** Lengths in characters; the engine counts bytes of UTF-8. */
+const NAME_LENGTHS = { minLength: 1, maxLength: 255 };
 const ID = text('1 to 512 bytes of UTF-8, kept to the byte', { minLength: 1, maxLength: 512 });
 const DATA = list({ type: 'number' }, "as many numbers as the collection's dimension");
 const TEXT = text('embedded where data is absent and the collection has an embedder; kept');
@@ -71,8 +83,8 @@ const WRITE_OPTIONS = {
   validate_only: flag('plan and reply, but write nothing'),
   wait_for: word('when to reply', 'durable', 'applied', 'indexed'),
   outcomes: word('list what failed, or every outcome', 'failures', 'all'),
-  idempotency_key: text('makes a retry of this very request harmless', { maxLength: 255 }),
-  stream_id: text('name of the stream that this batch is a part of; with offset'),
+  idempotency_key: text('makes a retry of this very request harmless', NAME_LENGTHS),
+  stream_id: text('name of the stream that this batch is a part of; with offset', NAME_LENGTHS),
   offset: count('operations of the stream before this batch'),
 };
 
@@ -146,12 +158,12 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
   ),
   list: object({
     limit: count('most records of the page; default 1,000', { minimum: 1, maximum: 10_000 }),
-    after: text('the `next` of the page before'),
+    after: text('the `next` of the page before', { minLength: 1 }),
     filters: FILTERS,
     include: INCLUDE,
   }),
   count: object({ filters: FILTERS }),
-  'stream.offset': object({ stream_id: text('name of the stream') }, ['stream_id']),
+  'stream.offset': object({ stream_id: text('name of the stream', NAME_LENGTHS) }, ['stream_id']),
   get: object({ vector_ids: list(ID), include: INCLUDE }, ['vector_ids']),
   'collections.create': object(
     {
@@ -310,7 +322,21 @@ export const REPLIES: Readonly<Record<string, Schema>> = {
   ),
   CollectionList: object({ collections: list(ref('CollectionInfo')) }, ['collections']),
   OffsetReply: object({ offset: count('') }, ['offset']),
-  BatchProgress: object({ batch_id: text(''), status: text('') }, [], true),
+  BatchProgress: object(
+    {
+      batch_id: text(''),
+      verb: text(''),
+      collection: nullable(text('')),
+      status: word('', 'running', 'success', 'partial', 'failed', 'cancelled'),
+      total: nullable(count('operations or queries, once they are known')),
+      ...Object.fromEntries(PROGRESS_COUNTS.map((name) => [name, count('')])),
+      rate_per_s: number('operations received a second'),
+      sequence: nullable(count('number of its commit')),
+      processing_time_ms: number(''),
+    },
+    ['batch_id', 'verb', 'status', ...PROGRESS_COUNTS, 'rate_per_s', 'processing_time_ms'],
+    true,
+  ),
   Empty: object({}),
   Problem: object(
     {

@@ -5,19 +5,27 @@ import type { AddressInfo } from 'node:net';
 import { VolleyError } from '../errors.js';
 import type { Store } from '../store.js';
 import { GRPC_PACKAGES, loadOptional, MCP_PACKAGES } from './optional-package.js';
-import { type RestOptions, restHandler } from './rest/handler.js';
-import { Service, type ServiceOptions } from './service.js';
+import { restHandler } from './rest/handler.js';
+import { LOOPBACK_NAMES } from './rest/origin.js';
+import { checkInteger, Service, type ServiceOptions } from './service.js';
 
 /** What {@link serve} opens. A port of 0 is any free one. */
-export interface ServeOptions extends ServiceOptions, RestOptions {
+export interface ServeOptions extends ServiceOptions {
   /** Port of REST, and of MCP under `/mcp`. Absent = no REST. */
   readonly rest?: number | undefined;
   /** Port of gRPC. Absent = no gRPC; it needs the package `@grpc/grpc-js`. */
   readonly grpc?: number | undefined;
   /** Whether REST's port serves MCP under `/mcp`; it needs `@modelcontextprotocol/server`. */
   readonly mcp?: boolean | undefined;
+  /** Origins whose pages may call, e.g. `https://example.org`. @default none */
+  readonly cors?: readonly string[] | undefined;
   /** Address to listen on. Any but a loopback address needs `keys`. @default '127.0.0.1' */
   readonly host?: string | undefined;
+  /**
+   * Milliseconds for the head of a request to arrive over REST and MCP; a connection that is
+   * slower is answered with 408 and cut off. @default 20,000
+   */
+  readonly headArrivalMs?: number | undefined;
   /** Files in PEM form: certificate chain and private key. Absent = no TLS. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
 }
@@ -34,13 +42,16 @@ export interface Served {
   close(): Promise<void>;
 }
 
-const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
+const LOOPBACK_ADDRESS = '127.0.0.1';
+const LOOPBACK = [LOOPBACK_ADDRESS, '::1', 'localhost'];
 
 /** Milliseconds for a connection without a request to stay. */
 const IDLE_MS = 65_000;
 
-/** Milliseconds for the head of a request to arrive. */
-const HEADERS_MS = 20_000;
+const HEAD_ARRIVAL_MS = 20_000;
+
+/** Milliseconds between two looks at connections whose head has not arrived, at most. */
+const LOOK_MS_MAX = 5000;
 
 /**
  * Serves an open store over REST, gRPC and MCP.
@@ -49,7 +60,7 @@ const HEADERS_MS = 20_000;
  *   a port that is taken; `UNSUPPORTED` where a package is missing, naming it.
  */
 export async function serve(store: Store, options: ServeOptions): Promise<Served> {
-  const { host = '127.0.0.1', tls: tlsFiles } = options;
+  const { host = LOOPBACK_ADDRESS, tls: tlsFiles } = options;
   const service = new Service(store, options);
   requireKeysBeyondLoopback(host, service.hasKeys);
   const tls = tlsFiles && {
@@ -101,7 +112,9 @@ async function httpServer(
   options: ServeOptions,
   tls: { cert: Buffer; key: Buffer } | undefined,
 ): Promise<Server> {
-  const rest = restHandler(service, options);
+  const { host = LOOPBACK_ADDRESS, cors } = options;
+  const name = host.includes(':') ? `[${host}]` : host;
+  const rest = restHandler(service, { hosts: [...LOOPBACK_NAMES, name], cors });
   let handler = rest;
   if (options.mcp === true) {
     const { mcpHandler } = await loadOptional('MCP', MCP_PACKAGES, () => import('./mcp/http.js'));
@@ -109,12 +122,21 @@ async function httpServer(
     handler = (request, response) =>
       /^\/mcp(\?|$)/.test(request.url ?? '') ? mcp(request, response) : rest(request, response);
   }
-  const server = tls === undefined ? createHttp(handler) : createHttps(tls, handler);
-  server.keepAliveTimeout = IDLE_MS;
-  server.headersTimeout = HEADERS_MS;
+  const headArrivalMs = checkInteger('headArrivalMs', options.headArrivalMs ?? HEAD_ARRIVAL_MS, 1);
+  const limits = {
+    keepAliveTimeout: IDLE_MS,
+    headersTimeout: headArrivalMs,
+    connectionsCheckingInterval: Math.min(headArrivalMs, LOOK_MS_MAX),
+    // Bodies of lines may take any time; whoever reads a body is patient for so long as it says.
+    requestTimeout: 0,
+  };
+  const server =
+    tls === undefined ? createHttp(limits, handler) : createHttps({ ...limits, ...tls }, handler);
   // What is no HTTP at all: answered once, and cut off.
-  server.on('clientError', (_, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+    const status = isLate ? '408 Request Timeout' : '400 Bad Request';
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`);
     else socket.destroy();
   });
   return server;

@@ -10,14 +10,19 @@ import { Metrics } from './metrics.js';
 
 const MIB = 1024 * 1024;
 
+const BODY_ARRIVAL_MS = 300_000;
+
 /** What all surfaces of one server have in common. */
 export interface ServiceOptions {
   /** Keys of the callers; without any, everyone may do everything. */
   readonly keys?: readonly ApiKey[] | undefined;
   /** Largest body of a request, and largest message, in bytes. @default 64 MiB */
   readonly requestBytesMax?: number | undefined;
-  /** Bytes of requests in work at the same time, of all callers. @default 512 MiB */
-  readonly inFlightBytesMax?: number | undefined;
+  /**
+   * Milliseconds for a body to arrive, and between two pieces of a body of lines.
+   * @default 300,000
+   */
+  readonly bodyArrivalMs?: number | undefined;
   /** Gets one entry for each request. Default: nothing is logged. */
   readonly log?: LogRequest | undefined;
 }
@@ -49,16 +54,17 @@ export class Service {
   readonly gate: Gate;
   readonly metrics = new Metrics();
   readonly requestBytesMax: number;
-  readonly inFlightBytesMax: number;
+  readonly bodyArrivalMs: number;
   readonly hasKeys: boolean;
   readonly #log: LogRequest | undefined;
 
   constructor(store: Store, options: ServiceOptions = {}) {
     const keys = new Keys(options.keys ?? []);
-    this.requestBytesMax = checkBytes('requestBytesMax', options.requestBytesMax ?? 64 * MIB);
-    this.inFlightBytesMax = checkBytes('inFlightBytesMax', options.inFlightBytesMax ?? 512 * MIB);
+    const { requestBytesMax = 64 * MIB, bodyArrivalMs = BODY_ARRIVAL_MS } = options;
+    this.requestBytesMax = checkInteger('requestBytesMax', requestBytesMax, 1024);
+    this.bodyArrivalMs = checkInteger('bodyArrivalMs', bodyArrivalMs, 1);
     this.engine = new Engine(store);
-    this.gate = new Gate(keys, this.inFlightBytesMax);
+    this.gate = new Gate(keys);
     this.hasKeys = !keys.isEmpty;
     this.#log = options.log;
   }
@@ -170,9 +176,11 @@ export function volleyError(failure: unknown): VolleyError {
   return new VolleyError('INTERNAL', message, { cause: failure });
 }
 
-function checkBytes(field: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 1024) return value;
-  throw new VolleyError('INVALID_ARGUMENT', `${field} must be an integer from 1024`, {
+/** Refuses what is no integer from `least` to what 31 bits hold. */
+export function checkInteger(field: string, value: number, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least && value < 2 ** 31) return value;
+  const message = `${field} must be an integer from ${least} to ${2 ** 31 - 1}`;
+  throw new VolleyError('INVALID_ARGUMENT', message, {
     details: { field, actual: value },
   });
 }

@@ -227,7 +227,11 @@ export class WriteStream implements OperationStream {
       await before;
       return { encoded, reply: this.#call(chunk, encoded, { batchId, reservation }) };
     });
-    this.#handedOver = call.catch(() => this.#release(reservation));
+    const { isOrdered } = this.#target.parts.door;
+    // Where the door keeps no order, a chunk waits for the reply to the one before it.
+    this.#handedOver = call
+      .then(({ reply }) => (isOrdered ? undefined : reply.then(ignore, ignore)))
+      .catch(() => this.#release(reservation));
     const settled = this.#settled;
     this.#settled = (async () => {
       await settled;
@@ -457,6 +461,8 @@ function idOf(chunk: Chunk, index: number): string | null {
   const { id } = (typeof item === 'object' && item !== null ? item : {}) as { id?: unknown };
   return typeof id === 'string' && id.isWellFormed() ? id : null;
 }
+
+function ignore(): void {}
 
 function failureOf(error: unknown): Failure {
   if (error instanceof VolleyError) {

@@ -17,9 +17,10 @@ export async function runCli(...argv: readonly string[]): Promise<CommandOutput>
 }
 
 /** Starts one command line in a process of its own. */
-export function spawnCli(argv: readonly string[]) {
+export function spawnCli(argv: readonly string[], environment: NodeJS.ProcessEnv = {}) {
   const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
   return spawn(process.execPath, ['--import=tsx', main, ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
   });
 }

@@ -126,6 +126,21 @@ fn a_call_uses_the_memory_that_was_reserved_for_it() {
 }
 
 #[test]
+fn a_reservation_is_used_up_by_a_call_whatever_its_verb() {
+    let store = small();
+    let reservation = reserve(&store, 480_000);
+    let context = CallContext {
+        reservation: reservation.as_u64(),
+        ..CallContext::default()
+    };
+    let header = json!({"collection": "records"});
+    let reply = send(&store, "count", &header, context).recv().unwrap();
+    assert_eq!(reply["count"], 0);
+    let limits = call(&store, "limits", json!({}), &[]);
+    assert_eq!(limits["memory_used_bytes"]["value"], 0);
+}
+
+#[test]
 fn a_request_beyond_the_whole_budget_is_refused_at_once() {
     let store = small();
     let header = json!({"collection": "records", "vectors": rows(0, 10_000)});

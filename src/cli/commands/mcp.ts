@@ -1,3 +1,4 @@
+import { loadConfiguration } from '../../index.js';
 import { mcpOverStdio } from '../../server/index.js';
 import type { Arguments } from '../arguments.js';
 import { type Command, EXIT_OK } from '../command.js';
@@ -10,8 +11,9 @@ export const mcpCommand: Command = {
   positionals: '',
   options: {
     data: { value: 'folder', help: 'folder of the store; made where it does not exist' },
+    config: { value: 'file', help: 'YAML file: batch_operations, embedders; needs yaml' },
   },
-  examples: ['volley mcp --data ./data'],
+  examples: ['volley mcp --data ./data', 'volley mcp --data ./data --config volley.yaml'],
   notes: [
     'For the configuration of an MCP client:',
     '{"mcpServers": {"volley": {"command": "volley", "args": ["mcp", "--data", "./data"]}}}',
@@ -20,7 +22,9 @@ export const mcpCommand: Command = {
 };
 
 async function runMcp(args: Arguments): Promise<number> {
-  return await withStore(args.required('data'), {}, async (store) => {
+  const data = args.required('data');
+  const configuration = await loadConfiguration({ file: args.text('config') });
+  return await withStore(data, configuration, async (store) => {
     await mcpOverStdio(store);
     return EXIT_OK;
   });

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { loadConfiguration } from '../../index.js';
 import { logTo, readKeys, type Served, serve } from '../../server/index.js';
 import { type Arguments, UsageError } from '../arguments.js';
 import { type Command, EXIT_OK } from '../command.js';
@@ -19,6 +20,7 @@ export const serveCommand: Command = {
     rest: { value: 'port', help: `port of REST; default: ${REST_PORT} where none is named` },
     grpc: { value: 'port', help: 'port of gRPC; needs @grpc/grpc-js' },
     mcp: { help: "MCP under /mcp of REST's port; needs @modelcontextprotocol/server" },
+    config: { value: 'file', help: 'YAML file: batch_operations, embedders; needs yaml' },
     host: { value: 'address', help: 'address to listen on; default: 127.0.0.1' },
     'api-keys': { value: 'file', help: 'JSON file of keys; needed beyond loopback' },
     'tls-cert': { value: 'file', help: 'certificate chain (PEM)' },
@@ -33,6 +35,8 @@ export const serveCommand: Command = {
   notes: [
     'A key is kept as its SHA-256: {"keys": [{"name": "me", "sha256": "...", "scopes": ["read",',
     '"write"]}]}; scopes are read, write and admin, "collections" names those it is for.',
+    'The keys of batch_operations come from --config and, above it, from variables such as',
+    'VOLLEY_MAX_BATCH_SIZE and VOLLEY_PRESET.',
     'Requests are logged to standard error, one line of JSON each.',
   ],
   run: runServe,
@@ -57,7 +61,8 @@ async function runServe(args: Arguments, terminal: Terminal): Promise<number> {
       ? undefined
       : logTo({ write: (line) => terminal.notice(line.trimEnd()) }),
   };
-  return await withStore(data, {}, async (store) => {
+  const configuration = await loadConfiguration({ file: args.text('config') });
+  return await withStore(data, configuration, async (store) => {
     const interrupt = new Interrupt(terminal);
     try {
       const server = await serve(store, options);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type {
   Metadata,
@@ -114,15 +115,22 @@ function incomingOf(call: Unary | Stream): Incoming {
 }
 
 async function answerUnary(run: Run, call: Unary, callback: sendUnaryData<Buffer>): Promise<void> {
+  const left = new AbortController();
+  call.on('cancelled', () => left.abort());
   try {
-    callback(null, await answer(run, incomingOf(call), call.request));
+    callback(null, await answer(run, incomingOf(call), call.request, left.signal));
   } catch (failure) {
     callback(grpcStatus(volleyError(failure), run.newMetadata()));
   }
 }
 
-/** Hands one message on. */
-async function answer(run: Run, incoming: Incoming, body: Buffer): Promise<Buffer> {
+/** Hands one message on; a signal stops what it began. */
+async function answer(
+  run: Run,
+  incoming: Incoming,
+  body: Buffer,
+  signal?: AbortSignal,
+): Promise<Buffer> {
   const { metadata } = incoming;
   const { name, method, service } = run;
   const collection = method.isGlobal === true ? undefined : (textField(body, COLLECTION) ?? '');
@@ -135,16 +143,23 @@ async function answer(run: Run, incoming: Incoming, body: Buffer): Promise<Buffe
     scope: method.scope,
     collection,
   });
+  const isStream = name.startsWith('Stream');
   let code = 'INTERNAL';
   let bytesOut = 0;
   try {
-    exchange.pass.reserve(body.length);
+    // Memory is the engine's to give, before it parses the message: a call that is no stream is
+    // refused where there is none, a part of a stream waits.
+    if (isStream) await exchange.pass.takeInTurn(body.length);
+    else exchange.pass.take(body.length);
     const key = first(metadata, 'idempotency-key');
     const beside = key === undefined ? {} : { idempotency_key: key };
     const { verb } = method;
-    const isStream = name.startsWith('Stream');
     const shared = isStream ? service.streamContext(exchange.pass) : service.context(exchange.pass);
-    const context = { ...shared, ...deadlineOf(incoming) };
+    const context = {
+      ...shared,
+      ...deadlineOf(incoming),
+      ...(signal && { batchId: randomUUID() }),
+    };
     const reply = await service.engine.send({
       verb,
       beside,
@@ -152,6 +167,7 @@ async function answer(run: Run, incoming: Incoming, body: Buffer): Promise<Buffe
       body,
       collection,
       context,
+      ...(signal && { signal }),
     });
     code = 'OK';
     bytesOut = reply.length;

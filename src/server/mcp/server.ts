@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { type CallToolResult, Server, type ServerContext } from '@modelcontextprotocol/server';
 import { VolleyError } from '../../errors.js';
 import { type Service, volleyError } from '../service.js';
+import { FollowedCall } from './followed-call.js';
 import { readable } from './readable.js';
 import { TOOLS, type Tool } from './tools.js';
 
@@ -60,21 +61,22 @@ async function callTool(
     try {
       const body = bodyOf(tool, given);
       outcome.bytesIn = body.length;
-      exchange.pass.reserve(body.length);
+      exchange.pass.take(body.length);
       // Up to here nothing was done, and a caller who has left wants nothing done.
       if (context.mcpReq.signal.aborted)
         throw new VolleyError('CANCELLED', 'the call was cancelled');
-      const total = countOf(tool, given);
-      await notifyProgress(context, 0, total);
-      const reply = await service.engine.send({
-        verb,
-        beside: {},
-        format: 'json',
-        body,
-        collection,
-        context: service.context(exchange.pass),
-      });
-      await notifyProgress(context, total, total);
+      const followed = new FollowedCall(service, exchange.pass, context, countOf(tool, given));
+      const reply = await followed.run(({ batchId, signal }) =>
+        service.engine.send({
+          verb,
+          beside: {},
+          format: 'json',
+          body,
+          collection,
+          context: { ...service.context(exchange.pass), batchId },
+          signal,
+        }),
+      );
       outcome.bytesOut = reply.length;
       const result = succeeded(tool, given, JSON.parse(Buffer.from(reply).toString('utf8')));
       outcome.code = result.isError === true ? 'BATCH_ABORTED' : 'OK';
@@ -90,11 +92,9 @@ async function callTool(
   }
 }
 
-function bodyOf({ body, batchSizeLimit }: Tool, given: Record<string, unknown>): Buffer {
-  const fields = body?.(given) ?? given;
-  const capped =
-    batchSizeLimit === undefined ? fields : { batch_size_limit: batchSizeLimit, ...fields };
-  return Buffer.from(JSON.stringify(capped));
+/** The engine's body: the arguments above the defaults that the tool tells of. */
+function bodyOf({ body, defaults }: Tool, given: Record<string, unknown>): Buffer {
+  return Buffer.from(JSON.stringify({ ...defaults, ...(body?.(given) ?? given) }));
 }
 
 function countOf({ list }: Tool, given: Record<string, unknown>): number {
@@ -102,25 +102,13 @@ function countOf({ list }: Tool, given: Record<string, unknown>): number {
   return Array.isArray(elements) ? elements.length : 1;
 }
 
-/** Tells the caller, where it asked for that, how many of its operations are done. */
-async function notifyProgress(
-  { mcpReq }: ServerContext,
-  progress: number,
-  total: number,
-): Promise<void> {
-  const progressToken = mcpReq._meta?.progressToken;
-  if (progressToken === undefined || (progress === 0 && total === 0)) return;
-  const params = { progressToken, progress, total };
-  await mcpReq.notify({ method: 'notifications/progress', params });
-}
-
 /** A batch that failed as a whole, because it is atomic, is an error to the model, with its list. */
 function succeeded(
-  { readOnly }: Tool,
+  { defaults }: Tool,
   given: Record<string, unknown>,
   reply: Record<string, unknown>,
 ): CallToolResult {
-  const atomic = given.atomic ?? !readOnly;
+  const atomic = given.atomic ?? defaults?.atomic;
   const structuredContent = readable(reply);
   return {
     content: [{ type: 'text', text: JSON.stringify(structuredContent) }],

@@ -19,8 +19,8 @@ export interface Tool {
   readonly destructive: boolean;
   /** The list whose elements are counted for progress. */
   readonly list?: string;
-  /** Operations or queries taken at once where the caller names no cap. */
-  readonly batchSizeLimit?: number;
+  /** Arguments that the caller may leave out. */
+  readonly defaults?: Arguments;
   /** Makes the engine's body of the arguments. */
   readonly body?: (given: Arguments) => Arguments;
 }
@@ -118,7 +118,7 @@ export const TOOLS: readonly Tool[] = [
     readOnly: false,
     destructive: true,
     list: 'texts',
-    batchSizeLimit: DEFAULT_LIMIT,
+    defaults: WRITE_DEFAULTS,
     body: textsBody,
   },
   {
@@ -135,7 +135,7 @@ export const TOOLS: readonly Tool[] = [
     readOnly: false,
     destructive: true,
     list: 'vectors',
-    batchSizeLimit: DEFAULT_LIMIT,
+    defaults: WRITE_DEFAULTS,
   },
   {
     name: 'batch_update_vectors',
@@ -151,7 +151,7 @@ export const TOOLS: readonly Tool[] = [
     readOnly: false,
     destructive: true,
     list: 'updates',
-    batchSizeLimit: DEFAULT_LIMIT,
+    defaults: WRITE_DEFAULTS,
   },
   {
     name: 'batch_delete_vectors',
@@ -166,7 +166,7 @@ export const TOOLS: readonly Tool[] = [
     readOnly: false,
     destructive: true,
     list: 'vector_ids',
-    batchSizeLimit: DEFAULT_LIMIT,
+    defaults: WRITE_DEFAULTS,
   },
   {
     name: 'batch_search_vectors',
@@ -183,7 +183,7 @@ export const TOOLS: readonly Tool[] = [
     readOnly: true,
     destructive: false,
     list: 'queries',
-    batchSizeLimit: DEFAULT_SEARCH_LIMIT,
+    defaults: SEARCH_DEFAULTS,
   },
   {
     name: 'list_collections',

@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { VolleyError } from '../../errors.js';
 import type { CallContext, Format } from '../../native/door.js';
+import { RequestMemory } from '../memory.js';
 import type { Exchange, Service } from '../service.js';
 import { volleyError } from '../service.js';
 import { discardBody, readBody } from './body.js';
 import { followBatch } from './events.js';
-import { answerPlain } from './plain.js';
+import { type OriginRules, refuseStrangers } from './origin.js';
+import { answerPlain, wrongMethod } from './plain.js';
 import { problemOf } from './problem.js';
 import { queryFields } from './query.js';
 import { encodedReply, onlyRecord, replyStatus } from './reply.js';
@@ -16,10 +18,8 @@ import { BATCH_ID_HEADER, DEADLINE_HEADER, FORMATS, NDJSON_TYPE } from './types.
 /** Takes one request of `node:http`; never rejects. */
 export type RestHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-export interface RestOptions {
-  /** Origins whose pages may call, e.g. `https://example.org`. @default none */
-  readonly cors?: readonly string[] | undefined;
-}
+/** Without keys these are all that keeps pages of strangers out; see {@link refuseStrangers}. */
+export type RestOptions = OriginRules;
 
 const EMPTY_BODY = Buffer.from('{}');
 
@@ -34,6 +34,8 @@ export function restHandler(service: Service, options: RestOptions = {}): RestHa
     response.on('error', () => undefined);
     try {
       if (answerCors(request, response, options.cors ?? [])) return;
+      // With keys a server may have any name, and a page has no key.
+      if (!service.hasKeys) refuseStrangers(request, options);
       await answer(service, request, response, requestId);
     } catch (failure) {
       sendProblem(request, response, volleyError(failure), requestId);
@@ -88,9 +90,7 @@ function routeOf(method: string, path: string): Found {
   }
   if ('route' in found) return found;
   if (found.length === 0) throw new VolleyError('NOT_FOUND', `there is no ${path}`);
-  throw new VolleyError('UNSUPPORTED', `${path} has no ${method}, only ${found.join(', ')}`, {
-    details: { httpStatus: 405, allow: found },
-  });
+  throw wrongMethod(path, method, found);
 }
 
 /** The fields that stand beside the body. */
@@ -123,25 +123,41 @@ async function run(
   { route, parameters }: Found,
   fields: Record<string, unknown>,
 ): Promise<{ code: string; bytesIn: number; bytesOut: number }> {
-  const { engine, requestBytesMax } = service;
+  const { engine } = service;
   const { pass } = exchange;
   const type = contentType(request);
   if (type === NDJSON_TYPE && route.stream !== undefined) {
     const context = service.streamContext(pass);
-    return await writeLines(request, response, { route, engine, pass, fields, context });
+    const silenceMs = service.bodyArrivalMs;
+    const stream = { route, engine, pass, fields, context, silenceMs };
+    return await writeLines(request, response, stream);
   }
   if (route.isFollowed === true) {
     const batchId = parameters.batch_id ?? '';
     return await followBatch(service, exchange, request, response, batchId);
   }
-  const isEmpty = route.input === 'query';
-  const format = isEmpty ? 'json' : formatOf(type);
-  const body = isEmpty ? EMPTY_BODY : await readBody(request, pass, requestBytesMax);
-  const { verb } = route;
-  const collection = parameters.collection;
+  const hasBody = route.input === 'body';
+  const format = hasBody ? formatOf(type) : 'json';
   const context = { ...service.context(pass), ...callContext(request) };
-  let reply = await engine.send({ verb, beside: fields, format, body, collection, context });
-  const { status, code } = replyStatus(route, reply, format, body);
+  const memory = new RequestMemory(engine, pass, route.verb);
+  let body: Uint8Array = EMPTY_BODY;
+  let reply: Uint8Array;
+  try {
+    if (hasBody) body = await readBody(request, memory, service);
+    reply = await engine.send({
+      verb: route.verb,
+      beside: fields,
+      format,
+      body,
+      collection: parameters.collection,
+      context: { ...context, ...memory.context },
+    });
+    memory.spend();
+  } finally {
+    await memory.release();
+  }
+  const { atomicByDefault } = engine;
+  const { status, code } = replyStatus(route, reply, { format, body, fields, atomicByDefault });
   if (parameters.id !== undefined) reply = onlyRecord(reply, parameters.id);
   const { bytes, headers } = await encodedReply(reply, header(request, 'accept-encoding'));
   response.writeHead(status, {
@@ -150,7 +166,7 @@ async function run(
     ...headers,
   });
   response.end(bytes);
-  return { code, bytesIn: isEmpty ? 0 : body.length, bytesOut: bytes.length };
+  return { code, bytesIn: hasBody ? body.length : 0, bytesOut: bytes.length };
 }
 
 /** What the caller says of the call itself. */

@@ -1,11 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { VolleyError } from '../../errors.js';
 import type { Service } from '../service.js';
 import { openApi } from './openapi.js';
+
+type Answer = (service: Service, response: ServerResponse) => void | Promise<void>;
+
+/** What needs no key, by path. */
+const OPEN: Readonly<Record<string, Answer>> = {
+  '/health': (_, response) => sendJson(response, 200, { status: 'ok' }),
+  '/ready': sendReady,
+  '/api/v1/openapi.json': ({ hasKeys }, response) => sendJson(response, 200, openApi(hasKeys)),
+};
+
+/** What needs a key, by path. */
+const KEYED: Readonly<Record<string, Answer>> = {
+  '/metrics': sendMetrics,
+  '/api/v1/limits': sendLimits,
+  '/api/v1/config': sendConfig,
+};
 
 /**
  * Answers what does not go to a collection: health, metrics, limits, the OpenAPI document.
  *
  * @returns Whether the path was one of them.
+ * @throws VolleyError `UNSUPPORTED` for a method that is not GET.
  */
 export async function answerPlain(
   service: Service,
@@ -13,29 +31,20 @@ export async function answerPlain(
   response: ServerResponse,
   path: string,
 ): Promise<boolean> {
-  if (request.method !== 'GET') return false;
-  switch (path) {
-    case '/health':
-      sendJson(response, 200, { status: 'ok' });
-      return true;
-    case '/ready':
-      await sendReady(service, response);
-      return true;
-    case '/api/v1/openapi.json':
-      sendJson(response, 200, openApi(service.hasKeys));
-      return true;
-    case '/metrics':
-      await withRight(service, request, response, path, sendMetrics);
-      return true;
-    case '/api/v1/limits':
-      await withRight(service, request, response, path, sendLimits);
-      return true;
-    case '/api/v1/config':
-      await withRight(service, request, response, path, sendConfig);
-      return true;
-    default:
-      return false;
-  }
+  const isOpen = Object.hasOwn(OPEN, path);
+  const answer = isOpen ? OPEN[path] : Object.hasOwn(KEYED, path) ? KEYED[path] : undefined;
+  if (answer === undefined) return false;
+  if (request.method !== 'GET') throw wrongMethod(path, request.method ?? '', ['GET']);
+  if (isOpen) await answer(service, response);
+  else await withRight(service, request, response, path, answer);
+  return true;
+}
+
+/** The error of a path that does not have the method. */
+export function wrongMethod(path: string, method: string, allow: readonly string[]): VolleyError {
+  return new VolleyError('UNSUPPORTED', `${path} has no ${method}, only ${allow.join(', ')}`, {
+    details: { httpStatus: 405, allow },
+  });
 }
 
 /** Ready = requests are let in and the engine answers. */
@@ -54,7 +63,7 @@ async function withRight(
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
-  send: (service: Service, response: ServerResponse) => Promise<void>,
+  send: Answer,
 ): Promise<void> {
   const exchange = service.enter({
     surface: 'rest',
@@ -69,10 +78,16 @@ async function withRight(
 }
 
 async function sendMetrics(service: Service, response: ServerResponse): Promise<void> {
-  const { gate, metrics } = service;
+  const { engine, gate, metrics } = service;
+  const { memory_used_bytes: used } = (await engine.call('limits')) as {
+    memory_used_bytes: { value: number };
+  };
   const text = metrics.text({
     volley_requests_in_flight: { help: 'Requests in work.', value: gate.requests },
-    volley_request_bytes_in_flight: { help: 'Bytes of requests in work.', value: gate.bytes },
+    volley_memory_used_bytes: {
+      help: 'Bytes in use of the memory budget that requests share.',
+      value: used.value,
+    },
     volley_resident_memory_bytes: {
       help: 'Resident memory of the process, mapped pages included.',
       value: process.memoryUsage.rss(),
@@ -91,7 +106,6 @@ async function sendLimits(service: Service, response: ServerResponse): Promise<v
   sendJson(response, 200, {
     ...(await service.engine.call('limits')),
     request_bytes_max: bytes(service.requestBytesMax),
-    in_flight_bytes_max: bytes(service.inFlightBytesMax),
   });
 }
 

@@ -13,7 +13,21 @@ const COMPRESSED_BYTES_MIN = 2048;
 const FAILED = Buffer.from('"status":"failed"}');
 const RECORD_PREFIX = Buffer.from('{"vectors":[');
 const RECORD_SUFFIX = Buffer.from(']}');
+/** Names may be written with escapes. */
+const MAY_SAY_ATOMIC = /"atomic"|\\u/;
+
 const BATCH_VERBS = ['insert', 'update', 'delete', 'write', 'search'];
+
+/** What a batch was asked with. */
+export interface Asked {
+  /** What its body is written in. */
+  readonly format: Format;
+  readonly body: Uint8Array;
+  /** The fields that came beside the body. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Whether a write that does not say is atomic. */
+  readonly atomicByDefault: boolean;
+}
 
 /**
  * The status of a reply: that of its route; of a failed atomic batch, the status of its first
@@ -22,23 +36,26 @@ const BATCH_VERBS = ['insert', 'update', 'delete', 'write', 'search'];
 export function replyStatus(
   route: Route,
   reply: Uint8Array,
-  format: Format,
-  body: Uint8Array,
+  asked: Asked,
 ): { status: number; code: string } {
   const done = { status: route.status ?? 200, code: 'OK' };
   if (!BATCH_VERBS.includes(route.verb) || !endsWith(reply, FAILED)) return done;
-  if (!isAtomic(route.verb, format, body)) return done;
+  if (!isAtomic(route.verb, asked)) return done;
   const { errors } = JSON.parse(textOf(reply)) as { errors: { error_code: ErrorCode }[] };
   const first = errors.find(({ error_code }) => error_code !== 'BATCH_ABORTED');
   const code = first?.error_code ?? 'BATCH_ABORTED';
   return { status: STATUS[code].http, code };
 }
 
-/** Looked up only for a batch that failed, so that bodies are not parsed twice otherwise. */
-function isAtomic(verb: string, format: Format, body: Uint8Array): boolean {
+/** Looked up only for a batch that failed, and whose body may say it. */
+function isAtomic(verb: string, { format, body, fields, atomicByDefault }: Asked): boolean {
+  const byDefault = verb === 'search' ? false : atomicByDefault;
+  if (typeof fields.atomic === 'boolean') return fields.atomic;
   const end = format === 'float32' ? body.indexOf(0x0a) : body.length;
-  const { atomic } = JSON.parse(textOf(body.subarray(0, end))) as { atomic?: boolean | null };
-  return atomic ?? verb !== 'search';
+  const text = textOf(body.subarray(0, end));
+  if (!MAY_SAY_ATOMIC.test(text)) return byDefault;
+  const { atomic } = JSON.parse(text) as { atomic?: boolean | null };
+  return atomic ?? byDefault;
 }
 
 /**

@@ -5,12 +5,15 @@ import type { CallContext } from '../../native/door.js';
 import type { Engine } from '../engine.js';
 import type { Pass } from '../gate.js';
 import { volleyError } from '../service.js';
-import { bodyError, bodyStream } from './body.js';
+import { discardBody, piecesOf } from './body.js';
 import { type Chunk, chunksOf } from './lines.js';
 import type { Route } from './routes.js';
+import { NDJSON_TYPE } from './types.js';
 
 const CHUNK_LINES_MAX = 1000;
-const CHUNK_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Bytes that the first chunk is taken for. */
+const CHUNK_BYTES_GUESS = 64 * 1024;
 
 /** What a stream has done so far. */
 interface Summary {
@@ -35,6 +38,8 @@ export interface LineStream {
   /** The batch's options, and the collection. */
   readonly fields: Readonly<Record<string, unknown>>;
   readonly context: CallContext;
+  /** Milliseconds without a byte after which the caller is given up. */
+  readonly silenceMs: number;
 }
 
 /**
@@ -42,7 +47,8 @@ export interface LineStream {
  * `{"offset", "operations", "reply"}` for each batch as it is done, `{"summary"}` at the end, or
  * `{"error", "summary"}` where the stream ends early; all before `offset` stands then.
  *
- * The body is read no faster than batches are written and replies are read.
+ * The body is read no faster than batches are written, replies are read and memory is free: one
+ * batch is in the engine while the next one comes.
  *
  * @returns The code that it ended with, and the bytes that came and went.
  */
@@ -51,36 +57,107 @@ export async function writeLines(
   response: ServerResponse,
   stream: LineStream,
 ): Promise<{ code: string; bytesIn: number; bytesOut: number }> {
+  refuseUnfit(stream.fields);
   const summary: Summary = { operations: 0, failed_count: 0 };
   const sizes = { bytesIn: 0, bytesOut: 0 };
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
   const send = async (line: string) => {
     sizes.bytesOut += Buffer.byteLength(line);
     if (!response.write(line)) await once(response, 'drain', { signal: gone.signal });
   };
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
   let code = 'OK';
+  const left = new AbortController();
+  const patience = { ms: stream.silenceMs, over: 'piece', left: left.signal } as const;
+  const pieces = piecesOf(request, patience);
+  const limits = { lines: CHUNK_LINES_MAX, bytes: stream.engine.chunkBytesMax };
+  const chunks = new ReservedChunks(stream, chunksOf(pieces, limits));
   try {
-    refuseUnfit(stream.fields);
-    const body = bodyStream(request);
-    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    // One after another, so that what was done is all that came before an offset.
-    for await (const chunk of chunksOf(body, { lines: CHUNK_LINES_MAX, bytes: CHUNK_BYTES_MAX })) {
+    let next = chunks.next();
+    for (let chunk = await next; chunk !== undefined; chunk = await next) {
+      // What is wrong before the first batch is a refusal like any other.
+      if (!response.headersSent) response.writeHead(200, { 'content-type': NDJSON_TYPE });
       sizes.bytesIn += chunk.bytes;
-      stream.pass.reserve(chunk.bytes);
-      const reply = Buffer.from(await sendChunk(stream, chunk));
-      stream.pass.release(chunk.bytes);
+      // One batch after another, so that what was done is all that came before an offset.
+      const sent = sendChunk(stream, chunk);
+      next = chunks.next();
+      // Its failure is met when it is its turn.
+      next.catch(() => undefined);
+      const reply = Buffer.from(await sent.finally(() => chunks.done(chunk)));
       await send(replyLine(chunk, reply, summary));
     }
+    if (!response.headersSent) response.writeHead(200, { 'content-type': NDJSON_TYPE });
     await send(`${JSON.stringify({ summary })}\n`);
   } catch (failure) {
     if (!response.headersSent) throw failure;
-    const error = failure instanceof VolleyError ? failure : bodyError(failure);
-    code = error.code;
+    const error = volleyError(failure);
+    code = gone.signal.aborted ? 'CANCELLED' : error.code;
     if (!gone.signal.aborted) response.write(`${JSON.stringify(ending(error, summary))}\n`);
+  } finally {
+    left.abort();
+    await chunks.leave();
   }
   response.end();
+  if (!request.complete) discardBody(request);
   return { code, ...sizes };
+}
+
+interface ReservedChunk extends Chunk {
+  readonly reservation: number;
+  /** Bytes that were reserved ahead of reading it. */
+  readonly reservedBytes: number;
+}
+
+/** Chunks for which there was memory before they were read; the next is taken for as large. */
+class ReservedChunks {
+  readonly #stream: LineStream;
+  readonly #chunks: AsyncGenerator<Chunk>;
+  #bytes = CHUNK_BYTES_GUESS;
+  #last: Promise<ReservedChunk | undefined> = Promise.resolve(undefined);
+
+  constructor(stream: LineStream, chunks: AsyncGenerator<Chunk>) {
+    this.#stream = stream;
+    this.#chunks = chunks;
+  }
+
+  /** The next chunk; called once the one before was handed over. */
+  next(): Promise<ReservedChunk | undefined> {
+    this.#last = this.#read();
+    return this.#last;
+  }
+
+  /** A chunk is answered. */
+  done({ reservedBytes }: ReservedChunk): void {
+    this.#stream.pass.giveBack(reservedBytes);
+  }
+
+  /** Nothing more is wanted: gives back what was read ahead. */
+  async leave(): Promise<void> {
+    const last = this.#last.catch(() => undefined);
+    void last.then((chunk) => chunk && this.#stream.engine.release(chunk.reservation));
+    await this.#chunks.return(undefined);
+  }
+
+  async #read(): Promise<ReservedChunk | undefined> {
+    const { engine, pass } = this.#stream;
+    const reservedBytes = this.#bytes;
+    await pass.takeInTurn(reservedBytes);
+    let reservation: number | undefined;
+    let chunk: Chunk | undefined;
+    try {
+      reservation = await engine.reserve(reservedBytes, { waits: true });
+      const { value, done } = await this.#chunks.next();
+      chunk = done === true ? undefined : value;
+    } finally {
+      if (chunk === undefined) {
+        pass.giveBack(reservedBytes);
+        if (reservation !== undefined) await engine.release(reservation);
+      }
+    }
+    if (chunk === undefined || reservation === undefined) return undefined;
+    this.#bytes = chunk.bytes;
+    return { ...chunk, reservation, reservedBytes };
+  }
 }
 
 /** A body of lines is many batches: what holds for one alone is refused. */
@@ -105,7 +182,7 @@ const END = Buffer.from(']}');
 
 function sendChunk(
   { route, engine, fields, context }: LineStream,
-  chunk: Chunk,
+  chunk: ReservedChunk,
 ): Promise<Uint8Array> {
   const pieces: Buffer[] = [Buffer.from(`{"${route.stream}":[`)];
   for (const [index, line] of chunk.lines.entries()) {
@@ -119,7 +196,7 @@ function sendChunk(
     format: 'json',
     body: Buffer.concat(pieces),
     collection: fields.collection as string,
-    context,
+    context: { ...context, reservation: chunk.reservation },
   });
 }
 

@@ -87,9 +87,7 @@ pub fn admit(call: Call, incoming: Incoming, bytes: usize) {
         let reservation = budget.force(needed);
         return call.start(incoming, Some(reservation));
     }
-    let Some(class) = class(verb) else {
-        return call.start(incoming, None);
-    };
+    // Before the verb's class: whatever a caller has reserved for its call is used up by it.
     if let Some(number) = context.reservation {
         return match call.inner().reservations.take(number) {
             Ok(mut reservation) => {
@@ -99,6 +97,9 @@ pub fn admit(call: Call, incoming: Incoming, bytes: usize) {
             Err(error) => call.refuse(&error),
         };
     }
+    let Some(class) = class(verb) else {
+        return call.start(incoming, None);
+    };
     if context.refuse_overload {
         return match budget.try_reserve(needed, class) {
             Ok(reservation) => call.start(incoming, Some(reservation)),
