@@ -9,6 +9,7 @@ use super::encoder::{Batch, BatchEncoder, EncodedFrame};
 use super::files::{LogFile, LogFiles};
 use super::frame::{FrameHeader, FrameKind};
 use super::reader::Recovery;
+use super::spare_buffers::SpareBuffers;
 use super::{FileKind, Location, Position, RowsWriter};
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::Sequence;
@@ -71,11 +72,7 @@ pub struct LogWriter {
     /// Where the next frame goes, if it fits there.
     end: Position,
     open_stages: BTreeSet<u64>,
-    /// Buffers of the frames of the file that was sealed last. Filled again, they cost none of
-    /// the page faults that fresh memory does.
-    spare_buffers: Vec<Vec<u8>>,
-    /// Most bytes of them.
-    spare_bytes_max: usize,
+    spare_buffers: SpareBuffers,
     /// What the first failure said.
     poisoned: Option<String>,
 }
@@ -98,25 +95,22 @@ impl LogWriter {
             active: recovery.active,
             end: recovery.position,
             open_stages: BTreeSet::new(),
-            spare_buffers: Vec::new(),
-            spare_bytes_max: size(file_bytes_max),
+            spare_buffers: SpareBuffers::new(size(file_bytes_max)),
             poisoned: None,
         }
     }
 
     /// Keeps at most so many bytes of buffers for reuse; usually all of a file's.
     pub fn with_spare_bytes_max(mut self, bytes: usize) -> Self {
-        self.spare_bytes_max = bytes;
+        self.spare_buffers = SpareBuffers::new(bytes);
         self
     }
 
     /// An encoder with room for rows of so many bytes.
     pub fn encoder(&mut self, rows_bytes: usize) -> BatchEncoder {
         let bytes = BatchEncoder::buffer_bytes(rows_bytes);
-        // A buffer that is much too large would be cut to size, which copies it.
-        let fits = |buffer: &Vec<u8>| (bytes..=bytes + bytes / 16).contains(&buffer.capacity());
-        match self.spare_buffers.iter().position(fits) {
-            Some(place) => BatchEncoder::in_buffer(self.spare_buffers.swap_remove(place)),
+        match self.spare_buffers.take(bytes) {
+            Some(buffer) => BatchEncoder::in_buffer(buffer),
             None => BatchEncoder::with_capacity(rows_bytes),
         }
     }
@@ -387,7 +381,7 @@ impl LogWriter {
         };
         sync_active(&mut active)?;
         let buffers = active.file.seal_mapped(&*self.storage, active.length)?;
-        self.spare_buffers = within(buffers, self.spare_bytes_max);
+        self.spare_buffers.keep(buffers);
         Ok(())
     }
 
@@ -409,16 +403,6 @@ impl LogWriter {
         });
         Ok(())
     }
-}
-
-/// The first buffers that together take no more than so many bytes.
-fn within(mut buffers: Vec<Vec<u8>>, bytes_max: usize) -> Vec<Vec<u8>> {
-    let mut bytes = 0;
-    buffers.retain(|buffer| {
-        bytes += buffer.capacity();
-        bytes <= bytes_max
-    });
-    buffers
 }
 
 fn sync_active(active: &mut ActiveFile) -> Result<()> {
