@@ -14,7 +14,6 @@ use super::{checkpoint, compaction};
 use crate::codec::CompactReport;
 use crate::error::{Error, Result};
 use crate::index::Builder;
-use crate::log::Position;
 use crate::record::Slot;
 use crate::storage::Storage;
 use crate::store::Pools;
@@ -42,8 +41,8 @@ pub struct Indexer {
     pub directory: String,
     /// When to do what.
     pub thresholds: Thresholds,
-    /// Up to where the newest checkpoint covers the log.
-    pub checkpointed: Position,
+    /// Bytes of the log at the newest checkpoint.
+    pub checkpointed_bytes: u64,
     /// Count of tail rows folded so far; what [`Snapshot::taken`] will come to.
     pub folded: u64,
     /// The dead rows that a repair under way takes out of the graph: the oldest of the snapshot's.
@@ -197,13 +196,22 @@ impl Indexer {
 
     fn checkpoint_if_due(&mut self) {
         let snapshot = self.shared.snapshot();
-        let after = snapshot.files.bytes_after(self.checkpointed);
-        let covered = snapshot.files.bytes_after(Position::default()) - after;
+        // Not the bytes that an opening would replay: as long as a stage is open, those grow
+        // whatever is checkpointed.
+        let after = snapshot
+            .files
+            .bytes()
+            .saturating_sub(self.checkpointed_bytes);
         // A checkpoint takes longer the larger the collection is, and folds wait for it; what is
         // not covered by one makes the next opening longer.
         let least = self.thresholds.checkpoint_bytes;
-        if after >= covered.clamp(least, least * CHECKPOINT_GROWTH_MAX) {
-            // A checkpoint that cannot be written costs time at the next open, not data.
+        let most = least * CHECKPOINT_GROWTH_MAX;
+        if after < self.checkpointed_bytes.clamp(least, most) {
+            return;
+        }
+        // What cannot be written costs space, or time at the next open, not data.
+        let is_mostly_dead = matches!(compaction::is_mostly_dead(&snapshot), Ok(true));
+        if !(is_mostly_dead && matches!(self.rewrite_dying(&snapshot), Ok(true))) {
             let _ = self.checkpoint();
         }
     }
@@ -223,25 +231,36 @@ impl Indexer {
             return Err(Error::internal("the log could not be synced"));
         }
         checkpoint::write(&*self.storage, &self.directory, &snapshot, &self.builder)?;
-        self.checkpointed = snapshot.position;
+        self.checkpointed_bytes = snapshot.files.bytes();
         Ok(())
     }
 
-    /// Copies the live rows of files with many dead rows together, makes a checkpoint that
-    /// knows the new places, and only then removes the old files.
     fn compact(&mut self) -> Result<CompactReport> {
         let before = self.shared.snapshot();
-        let dying = compaction::dying_files(&before)?;
-        if !dying.is_empty() {
-            let (sender, lent) = mpsc::channel();
-            self.publish(IndexUpdate::LendRowsWriter(sender));
-            let writer = lent.recv().map_err(|_| super::closed())?;
-            let (moves, files) = compaction::copy_rows(&before, &dying, writer)?;
-            self.publish(IndexUpdate::Moved(moves, files));
-            self.checkpoint()?;
-            self.publish(IndexUpdate::RemoveFiles(dying.into_iter().collect()));
-        }
+        self.rewrite_dying(&before)?;
         Ok(compaction::report(&before, &self.shared.snapshot()))
+    }
+
+    /// Copies the live rows of files with many dead rows together, makes a checkpoint that
+    /// knows the new places, and only then removes the old files. Returns whether there were any.
+    fn rewrite_dying(&mut self, snapshot: &Snapshot) -> Result<bool> {
+        let dying = compaction::dying_files(snapshot)?;
+        if dying.is_empty() {
+            return Ok(false);
+        }
+        let (sender, lent) = mpsc::channel();
+        self.publish(IndexUpdate::LendRowsWriter(sender));
+        let writer = lent.recv().map_err(|_| super::closed())?;
+        let (moves, files) = compaction::copy_rows(snapshot, &dying, writer)?;
+        let emptied = dying.into_iter().collect();
+        self.publish(IndexUpdate::Moved {
+            moves,
+            files,
+            emptied,
+        });
+        self.checkpoint()?;
+        self.publish(IndexUpdate::RemoveEmptied);
+        Ok(true)
     }
 
     /// Hands a result to the writer and waits until readers see it.

@@ -68,6 +68,8 @@ pub struct LogWriter {
     file_bytes_max: u32,
     numbers: FileNumbers,
     files: LogFiles,
+    /// Files that left the set and stand on the disk for the newest checkpoint.
+    retired: Vec<Arc<LogFile>>,
     active: Option<ActiveFile>,
     /// Where the next frame goes, if it fits there.
     end: Position,
@@ -92,6 +94,7 @@ impl LogWriter {
             file_bytes_max: file_bytes_max.min(u32::MAX / 2),
             numbers: FileNumbers::starting_at(recovery.next_file),
             files: recovery.files,
+            retired: Vec::new(),
             active: recovery.active,
             end: recovery.position,
             open_stages: BTreeSet::new(),
@@ -243,28 +246,32 @@ impl LogWriter {
         self.files = self.files.with(files);
     }
 
-    /// Takes files out of the set and removes them from the disk. Snapshots that still hold them
-    /// can read them on.
+    /// Takes files out of the set, so that no later checkpoint names them; they stay on the disk
+    /// for the one before, until [`LogWriter::remove_retired`]. Snapshots that still hold them can
+    /// read them on.
+    ///
+    /// # Errors
+    /// `INTERNAL`, with nothing changed, for the active file.
+    pub fn retire(&mut self, numbers: &[u32]) -> Result<()> {
+        let active = self.active.as_ref().map(|active| active.file.number());
+        if active.is_some_and(|active| numbers.contains(&active)) {
+            return Err(Error::internal("the active log file cannot be removed"));
+        }
+        let retired = numbers.iter().filter_map(|number| self.files.get(*number));
+        self.retired.extend(retired.cloned());
+        self.files = self.files.without(numbers);
+        Ok(())
+    }
+
+    /// Removes the retired files from the disk.
     ///
     /// A checkpoint that needs none of them must be durable first: neither in its manifest, nor at
     /// or after its position. A file that could not be removed is a leftover of the next recovery.
     ///
     /// # Errors
-    /// What the disk said; the writer is not poisoned by it. `INTERNAL` for the active file.
-    pub fn remove(&mut self, numbers: &[u32]) -> Result<()> {
-        if self
-            .active
-            .as_ref()
-            .is_some_and(|active| numbers.contains(&active.file.number()))
-        {
-            return Err(Error::internal("the active log file cannot be removed"));
-        }
-        let removed: Vec<_> = numbers
-            .iter()
-            .filter_map(|number| self.files.get(*number).cloned())
-            .collect();
-        self.files = self.files.without(numbers);
-        for file in removed {
+    /// What the disk said; the writer is not poisoned by it.
+    pub fn remove_retired(&mut self) -> Result<()> {
+        for file in std::mem::take(&mut self.retired) {
             self.storage.remove(file.path())?;
         }
         self.storage.sync_directory(&self.directory)
