@@ -19,6 +19,7 @@ mod graph;
 mod leaders;
 mod leaf;
 mod links;
+mod load;
 mod metric;
 mod orphans;
 mod prune;
@@ -39,6 +40,7 @@ pub use fold::{BLOCK_ROWS_MAX, FoldCounters};
 pub use graph::{Graph, IndexParameters};
 pub use metric::{Metric, score};
 pub use repair::RepairCounters;
+pub use save::Frozen;
 pub use scan::scan;
 pub use search::{Scratch, Search, Selection, search, search_together};
 
