@@ -30,6 +30,7 @@ mod save;
 mod scan;
 mod search;
 mod survivors;
+mod tail;
 mod takeover;
 mod workspace;
 
@@ -43,6 +44,7 @@ pub use repair::RepairCounters;
 pub use save::Frozen;
 pub use scan::scan;
 pub use search::{Scratch, Search, Selection, search, search_together};
+pub use tail::TailPanels;
 
 #[cfg(test)]
 mod tests;
