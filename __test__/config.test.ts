@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { connect } from '../src/client/index.js';
 import { loadConfiguration, open, VolleyError } from '../src/index.js';
+import { serve } from '../src/server/index.js';
 import { temporaryDirectory } from './helpers/directory.js';
 
 function file(t: ExecutionContext, text: string): string {
@@ -10,22 +12,24 @@ function file(t: ExecutionContext, text: string): string {
   return path;
 }
 
+const defaults = {
+  maxBatchSize: 1000,
+  maxMemoryUsageMb: 512,
+  parallelWorkers: 4,
+  chunkSize: 100,
+  atomicByDefault: true,
+  progressReporting: true,
+  errorRetryAttempts: 3,
+  errorRetryDelayMs: 100,
+};
+
 const environment = {};
 
 test('without a configuration the defaults are those of the manual', async (t) => {
   const configuration = await loadConfiguration({ environment });
   t.deepEqual(configuration, { batchOperations: {}, embedders: [] });
   await using store = await open(':memory:', configuration);
-  t.deepEqual(store.batchOperations, {
-    maxBatchSize: 1000,
-    maxMemoryUsageMb: 512,
-    parallelWorkers: 4,
-    chunkSize: 100,
-    atomicByDefault: true,
-    progressReporting: true,
-    errorRetryAttempts: 3,
-    errorRetryDelayMs: 100,
-  });
+  t.deepEqual(store.batchOperations, defaults);
 });
 
 test('code stands above the environment, that above the file, that above its preset', async (t) => {
@@ -41,9 +45,18 @@ test('code stands above the environment, that above the file, that above its pre
 });
 
 const presets = [
-  ['high-performance', { maxBatchSize: 10_000, maxMemoryUsageMb: 2048, atomicByDefault: false }],
+  [
+    'high-performance',
+    {
+      maxBatchSize: 10_000,
+      maxMemoryUsageMb: 2048,
+      parallelWorkers: 16,
+      chunkSize: 1000,
+      atomicByDefault: false,
+    },
+  ],
   ['memory-conscious', { maxMemoryUsageMb: 256, parallelWorkers: 2, progressReporting: false }],
-  ['development', { maxBatchSize: 100, maxMemoryUsageMb: 128, chunkSize: 10 }],
+  ['development', { maxBatchSize: 100, maxMemoryUsageMb: 128, parallelWorkers: 1, chunkSize: 10 }],
 ] as const;
 
 for (const [preset, expected] of presets) {
@@ -52,7 +65,7 @@ for (const [preset, expected] of presets) {
       environment: { VOLLEY_PRESET: preset },
     });
     await using store = await open(':memory:', { batchOperations });
-    t.like(store.batchOperations, expected);
+    t.deepEqual(store.batchOperations, { ...defaults, ...expected });
   });
 }
 
@@ -81,8 +94,12 @@ test('chunk_size and parallel_workers act on streams', async (t) => {
   });
   const texts = rows(50).map(({ id }) => ({ id, text: id }));
   const summary = await collection.insertStream(texts).summary;
-  t.is(summary.chunkCount, 8);
+  // 7, 14, 28 and the one that is left.
+  t.is(summary.chunkCount, 4);
   t.is(most, 2);
+  const even = await collection.insertStream(texts, { onConflict: 'replace', chunkSize: 20 })
+    .summary;
+  t.is(even.chunkCount, 3);
 });
 
 test('atomic_by_default acts on writes that do not say', async (t) => {
@@ -160,6 +177,40 @@ test('error_retry_attempts and error_retry_delay_ms act on embedders', async (t)
   t.like(error, { code: 'EMBEDDING_FAILED', retriable: true, details: { attempts: 2 } });
   t.is((await collection.insert([{ id: 'a', text: 'a' }])).insertedCount, 1);
   t.is(calls, 3);
+});
+
+test('error_retry_delay_ms is the pause: without one, many tries take no time', async (t) => {
+  const { batchOperations } = await loadConfiguration({
+    environment: { VOLLEY_ERROR_RETRY_ATTEMPTS: '40', VOLLEY_ERROR_RETRY_DELAY_MS: '0' },
+  });
+  await using store = await open(':memory:', { batchOperations });
+  const collection = await store.createCollection('a', {
+    embedder: {
+      name: 'broken',
+      version: '1',
+      dimension: 2,
+      embed: async () => {
+        throw new Error('busy');
+      },
+    },
+  });
+  // With the default's pauses, which double, this would be a matter of many minutes.
+  const result = await collection.insert([{ id: 'a', text: 'a' }], { onError: 'collect' });
+  t.is(result.errors[0]?.attempts, 41);
+});
+
+test('max_batch_size binds calls on served doors, not in this process', async (t) => {
+  const path = file(t, 'batch_operations: {max_batch_size: 3}');
+  await using store = await open(':memory:', await loadConfiguration({ file: path, environment }));
+  const collection = await store.createCollection('a', { dimension: 2 });
+  const server = await serve(store, { rest: 0 });
+  t.teardown(() => server.close());
+  await using remote = await connect(server.rest ?? '');
+  const served = await remote.collection('a');
+  t.is((await served.insert(rows(3))).insertedCount, 3);
+  const error = await t.throwsAsync(served.upsert(rows(4)), { instanceOf: VolleyError });
+  t.like(error, { code: 'BATCH_TOO_LARGE', details: { limit: 3, actual: 4 } });
+  t.is((await collection.upsert(rows(4))).insertedCount, 4);
 });
 
 const refusals: [string, string, RegExp][] = [

@@ -4,7 +4,7 @@
  *
  *   VOLLEY_BENCH_DATA=<folder>   real embeddings beside the generated ones (see data.ts)
  *   npm run bench -- --rows 20000   fewer generated rows (default 100,000)
- *   npm run bench -- --only real    one data set: real, 384 or 768
+ *   npm run bench -- --only real    one part: real, 384, 768 or streams
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -14,7 +14,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { open } from '../src/index.js';
 import { type Dataset, generatedDataset, realDataset } from './data.js';
-import { anonymousMemory, machine } from './machine.js';
+import { anonymousMemory, machine, median, percentile } from './machine.js';
+import { amount, line, print, rate } from './report.js';
+import { measureStreams } from './streams.js';
 import * as work from './work.js';
 
 const BATCH = 1000;
@@ -29,17 +31,6 @@ const { values: flags } = parseArgs({
 });
 const rows = Number(flags.rows);
 const folder = mkdtempSync(join(flags.folder ?? tmpdir(), 'volley-bench-'));
-const number = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function line(name: string, figure: string, beside = ''): void {
-  print(`  ${name.padEnd(52)} ${figure.padStart(14)}   ${beside}`.trimEnd());
-}
-
-const rate = (count: number, seconds: number) => `${number.format(count / seconds)}/s`;
 
 try {
   machine(folder).forEach(print);
@@ -49,12 +40,13 @@ try {
   for (const dimension of [384, 768]) {
     if (wanted(String(dimension))) await measure(generatedDataset(rows, dimension, 500));
   }
+  if (wanted('streams')) await measureStreams(folder, rows);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 
 async function measure(data: Dataset): Promise<void> {
-  print(`\n${data.name}: ${number.format(data.count)} x ${data.dimension}, durable`);
+  print(`\n${data.name}: ${amount(data.count)} x ${data.dimension}, durable`);
   const path = join(folder, `store-${data.dimension}-${data.count}`);
   const built = await open(path);
   const insertRate = await measureInsert(
@@ -69,8 +61,10 @@ async function measure(data: Dataset): Promise<void> {
   const records: work.Records = await store.collection<work.Attributes>('records');
   await measureSearch(records, data);
   await measureUpdates(records, data);
-  await measureDeletes(records, data);
-  await measureLatency(records, data, insertRate);
+  const deleted = deletedBatches(data);
+  await measureDeletes(records, deleted);
+  await measureLatency(records, deleted, insertRate);
+  await measureSearchBesideInserts(records, data, deleted);
   const scratch = await store.createCollection<work.Attributes>('scratch', {
     dimension: data.dimension,
   });
@@ -97,19 +91,19 @@ async function measureInsert(records: work.Records, data: Dataset): Promise<numb
   });
   const inserted = batches * BATCH;
   const count = await records.count();
-  const counted = `${number.format(count)} records counted`;
+  const counted = `${amount(count)} records counted`;
   line('insert until indexed, batches of 1,000', rate(inserted, elapsed), counted);
   line('event loop delay meanwhile, p99', `${delay.toFixed(1)} ms`);
   const { folds } = await records.info();
   const phases = ['leaders', 'route', 'leaf', 'forward', 'reverse'] as const;
-  const shares = phases.map((phase) => `${phase} ${number.format(folds[`${phase}Ms`])}`);
-  const perBlock = `${number.format(folds.rows / folds.blocks)} rows`;
+  const shares = phases.map((phase) => `${phase} ${amount(folds[`${phase}Ms`])}`);
+  const perBlock = `${amount(folds.rows / folds.blocks)} rows`;
   line('folds, each of', perBlock, `ms: ${shares.join(', ')}`);
   const after = anonymousMemory();
   if (before !== undefined && after !== undefined) {
     const each = (after - before) / inserted;
     const beside = 'a record, with ids, metadata values and what the building left';
-    line('anonymous memory', `${number.format(each)} B`, beside);
+    line('anonymous memory', `${amount(each)} B`, beside);
   }
   return inserted / elapsed;
 }
@@ -121,13 +115,9 @@ function measureReopening(path: string): void {
   const child = spawnSync(process.execPath, flags, { encoding: 'utf8' });
   if (child.status !== 0) throw new Error(`reopening failed: ${child.stderr}`);
   const { seconds, count, bytes } = JSON.parse(child.stdout);
-  line(
-    'open again, in a new process',
-    `${seconds.toFixed(2)} s`,
-    `${number.format(count)} records`,
-  );
+  line('open again, in a new process', `${seconds.toFixed(2)} s`, `${amount(count)} records`);
   if (bytes === null) return;
-  const each = `${number.format(bytes / count)} B`;
+  const each = `${amount(bytes / count)} B`;
   line('anonymous memory there', each, 'a record, with ids and metadata values');
 }
 
@@ -166,50 +156,83 @@ async function measureUpdates(records: work.Records, data: Dataset): Promise<voi
     });
     await records.indexed();
   });
-  line(
-    'update with vectors, until indexed',
-    rate(moved, movedIn),
-    `${number.format(moved)} updated`,
-  );
+  line('update with vectors, until indexed', rate(moved, movedIn), `${amount(moved)} updated`);
 }
 
-async function measureDeletes(records: work.Records, data: Dataset): Promise<void> {
-  const batches = deletedBatches(data);
+async function measureDeletes(
+  records: work.Records,
+  batches: readonly work.Columns[],
+): Promise<void> {
   let deleted = 0;
-  const elapsed = await work.seconds(() =>
-    work.inFlight(batches, 8, async (index) => {
-      const ids = Array.from({ length: BATCH }, (_, row) => work.idOf(index * BATCH + row));
-      const result = await records.delete(ids);
-      deleted += result.deletedCount;
-    }),
-  );
-  const left = `${number.format(await records.count())} records left`;
-  line('delete, 8 in flight', rate(deleted, elapsed), `${number.format(deleted)} deleted, ${left}`);
+  const elapsed = await work.seconds(async () => {
+    deleted = await deleteAll(records, batches);
+  });
+  const left = `${amount(await records.count())} records left`;
+  line('delete, 8 in flight', rate(deleted, elapsed), `${amount(deleted)} deleted, ${left}`);
 }
 
 /** The records that were deleted come back, in batches at fixed times. */
 async function measureLatency(
   records: work.Records,
-  data: Dataset,
+  batches: readonly work.Columns[],
   insertRate: number,
 ): Promise<void> {
   await records.indexed();
   const before = await records.count();
-  const p95 = await work.latencyAtRate(deletedBatches(data), insertRate / 2, (index) =>
-    records.insert(work.columns(data, index * BATCH, (index + 1) * BATCH)),
+  const times = await work.latenciesAtRate(batches, insertRate / 2, (batch) =>
+    records.insert(batch),
   );
-  const offered = `offered at ${number.format(insertRate / 2)}/s`;
-  const inserted = `${number.format((await records.count()) - before)} inserted`;
+  const offered = `offered at ${amount(insertRate / 2)}/s`;
+  const inserted = `${amount((await records.count()) - before)} inserted`;
   line(
     'acknowledgement of 1,000 operations, p95',
-    `${p95.toFixed(0)} ms`,
-    `${offered}, ${inserted}`,
+    `${percentile(times, 0.95).toFixed(0)} ms`,
+    `median ${median(times).toFixed(0)} ms, ${offered}, ${inserted}`,
   );
   await records.indexed();
 }
 
-function deletedBatches(data: Dataset): number {
-  return Math.min(20, Math.floor(data.count / BATCH / 2));
+/** How long searches take alone, and while the deleted records come back at full speed. */
+async function measureSearchBesideInserts(
+  records: work.Records,
+  data: Dataset,
+  batches: readonly work.Columns[],
+): Promise<void> {
+  for (const size of [100, 1]) {
+    await deleteAll(records, batches);
+    await records.indexed();
+    const alone = percentile(await work.searchTimes(records, data, size, 300), 0.99);
+    let running = true;
+    const inserts = work
+      .inFlight(batches.length, 8, (index) => records.insert(batches[index] as work.Columns))
+      .then(() => records.indexed())
+      .finally(() => {
+        running = false;
+      });
+    const times: number[] = [];
+    while (running) times.push(...(await work.searchTimes(records, data, size, 5)));
+    await inserts;
+    const beside = percentile(times, 0.99);
+    const ratio = `${(beside / alone).toFixed(1)} times ${alone.toFixed(1)} ms alone`;
+    const name = size === 1 ? 'one query' : `${size} queries`;
+    const counted = `${amount(times.length)} searches`;
+    line(`search beside inserts, ${name}, p99`, `${beside.toFixed(1)} ms`, `${ratio}; ${counted}`);
+  }
+}
+
+function deletedBatches(data: Dataset): work.Columns[] {
+  const count = Math.min(40, Math.floor(data.count / BATCH / 2));
+  const batch = (index: number) => work.columns(data, index * BATCH, (index + 1) * BATCH);
+  return Array.from({ length: count }, (_, index) => batch(index));
+}
+
+async function deleteAll(records: work.Records, batches: readonly work.Columns[]): Promise<number> {
+  let deleted = 0;
+  await work.inFlight(batches.length, 8, async (index) => {
+    const result = await records.delete(batches[index]?.ids ?? []);
+    deleted += result.deletedCount;
+  });
+  return deleted;
 }
 
 async function measureSingleCalls(scratch: work.Records, data: Dataset): Promise<void> {

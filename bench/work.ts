@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Collection, JsonObject } from '../src/index.js';
 import { type Dataset, K } from './data.js';
-import { median, percentile } from './machine.js';
+import { median } from './machine.js';
 
 /** Metadata of a usual size: some 250 bytes, eight fields. */
 export interface Attributes extends JsonObject {
@@ -37,13 +37,20 @@ export function idOf(row: number): string {
 }
 
 /** Rows `from` to `to` as columns. */
-export function columns(data: Dataset, from: number, to: number) {
+export function columns(data: Dataset, from: number, to: number): Columns {
   const rows = Array.from({ length: to - from }, (_, place) => from + place);
   return {
     ids: rows.map(idOf),
     data: data.base.subarray(from * data.dimension, to * data.dimension),
     metadata: rows.map((row) => attributes(row)),
   };
+}
+
+/** A batch of rows as columns. */
+export interface Columns {
+  ids: string[];
+  data: Float32Array;
+  metadata: Attributes[];
 }
 
 /** Runs `count` calls, at most `width` at the same time, and returns the time of each in ms. */
@@ -112,25 +119,39 @@ export async function searchPoint(
   return { efSearch, recall: hits / (batches * batch * K), rate: median(rates) };
 }
 
-/** Starts batches of 1,000 rows at fixed times and returns the p95 of their latencies in ms. */
-export async function latencyAtRate(
-  count: number,
+/** Starts a call with each batch at fixed times; returns the latencies in ms. */
+export async function latenciesAtRate(
+  batches: readonly Columns[],
   rowsPerSecond: number,
-  call: (index: number) => Promise<unknown>,
-): Promise<number> {
-  const interval = (1000 / rowsPerSecond) * 1000;
+  call: (batch: Columns) => Promise<unknown>,
+): Promise<number[]> {
   const times: number[] = [];
   const running: Promise<void>[] = [];
-  const began = performance.now();
-  for (let index = 0; index < count; index++) {
-    const due = began + index * interval;
+  let due = performance.now();
+  for (const batch of batches) {
     const wait = due - performance.now();
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     // Counted from when the batch was due: a late start is the system's delay, not its merit.
-    running.push(call(index).then(() => void times.push(performance.now() - due)));
+    const from = due;
+    running.push(call(batch).then(() => void times.push(performance.now() - from)));
+    due += (1000 / rowsPerSecond) * batch.ids.length;
   }
   await Promise.all(running);
-  return percentile(times, 0.95);
+  return times;
+}
+
+/** The times in ms of so many searches of `size` queries, one after another. */
+export async function searchTimes(
+  records: Records,
+  data: Dataset,
+  size: number,
+  count: number,
+): Promise<number[]> {
+  return await inFlight(count, 1, (index) => {
+    const from = ((index * size) % (data.queryCount - size + 1)) * data.dimension;
+    const queryVectors = data.queries.subarray(from, from + size * data.dimension);
+    return records.search({ queryVectors }, { limit: K, include: [] });
+  });
 }
 
 /** The 99th percentile of the event loop's delay while something runs, in ms. */

@@ -1,3 +1,4 @@
+import { BatchWatch } from './batch-watch.js';
 import { camelDeep, decodeRecords, decodeSearch, decodeWrite } from './decode.js';
 import { type EmbeddedReply, type Embedder, finishWithEmbeddings } from './embedder.js';
 import {
@@ -11,7 +12,7 @@ import {
 import { batchError, VolleyError } from './errors.js';
 import type { Filter } from './filter.js';
 import { InterruptibleCall, type InterruptOptions } from './interrupt.js';
-import type { Door } from './native/door.js';
+import type { CallContext, Door } from './native/door.js';
 import * as options from './options.js';
 import type {
   DeleteResult,
@@ -70,7 +71,8 @@ const PAGE_RECORDS_MAX = 1000;
 /**
  * A collection of a store. Made by `createCollection` and `collection`.
  *
- * Every call is one batch. What a call is given is copied before it returns its promise, so that
+ * Every call is one batch. Calls take effect in the order in which they were made; only where the
+ * memory budget is used up, a delete goes before other calls that wait for it. What a call is given is copied before it returns its promise, so that
  * arrays may be used again at once. Writes are atomic unless told otherwise; a failed atomic
  * write throws a {@link BatchError}. Every call may also reject with a {@link VolleyError}:
  * `INVALID_ARGUMENT` for an unknown option, `COLLECTION_NOT_FOUND` where it was dropped,
@@ -375,14 +377,15 @@ export class Collection<Metadata extends object = JsonObject> {
     given: WriteOptions,
   ): Promise<Result> {
     const onError = options.takeOnError(given);
-    const { reply, embeddingFailure } = await this.#call(
-      verb,
-      { ...header, ...taken },
-      block,
-      given,
-    );
+    const onProgress = options.callback('onProgress', given.onProgress);
+    const { door, settings } = this.#parts;
+    const isWatched = onProgress !== undefined && settings.progressReporting;
+    const context = isWatched ? { batchId: door.newBatchId() } : undefined;
+    const call = this.#call(verb, { ...header, ...taken }, block, given, context);
+    const watch = context && onProgress && new BatchWatch(door, context.batchId, onProgress);
+    const { reply, embeddingFailure } = await call.finally(() => watch?.finish());
     const result = decodeWrite<Result>(reply, refused);
-    const atomic = given.atomic ?? this.#parts.settings.atomicByDefault;
+    const atomic = given.atomic ?? settings.atomicByDefault;
     const failed = atomic && result.status === 'failed';
     if (failed && onError === 'throw')
       throw batchError(result, result.failedCount, embeddingFailure);
@@ -394,10 +397,11 @@ export class Collection<Metadata extends object = JsonObject> {
     header: options.WireOptions,
     block?: Float32Array,
     interrupt: InterruptOptions = {},
+    context: CallContext = {},
   ): Promise<EmbeddedReply> {
     if (this.#closed) throw handleClosed(this.name);
     const { door, closing } = this.#parts;
-    const call = new InterruptibleCall(door, interrupt, closing, {});
+    const call = new InterruptibleCall(door, interrupt, closing, context);
     const reply = await call.send(verb, { collection: this.name, ...header }, block);
     return finishWithEmbeddings(this.#parts, call, reply);
   }

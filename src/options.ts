@@ -30,19 +30,20 @@ const WRITE = [
   'idempotencyKey',
 ];
 const KEPT = ['onError', 'signal', 'deadlineMs'];
+const WRITE_KEPT = [...KEPT, 'onProgress'];
 const QUERY = ['limit', 'threshold', 'filters', 'include', 'efSearch'];
 
 export const OPEN_OPTIONS = names(['durability', 'threads'], ['batchOperations', 'embedders']);
 export const COLLECTION_OPTIONS = names(['dimension', 'metric'], ['embedder', 'hnsw']);
 export const HNSW_OPTIONS = names(['m', 'efConstruction']);
 export const HANDLE_OPTIONS = names([], ['embedder']);
-export const INSERT_OPTIONS = names([...WRITE, 'onConflict'], KEPT);
-export const UPSERT_OPTIONS = names(WRITE, KEPT);
-export const UPDATE_OPTIONS = names([...WRITE, 'metadataMode'], KEPT);
-export const DELETE_OPTIONS = names([...WRITE, 'missing'], KEPT);
+export const INSERT_OPTIONS = names([...WRITE, 'onConflict'], WRITE_KEPT);
+export const UPSERT_OPTIONS = names(WRITE, WRITE_KEPT);
+export const UPDATE_OPTIONS = names([...WRITE, 'metadataMode'], WRITE_KEPT);
+export const DELETE_OPTIONS = names([...WRITE, 'missing'], WRITE_KEPT);
 export const MIXED_OPTIONS = names(
   WRITE.filter((name) => name !== 'duplicates'),
-  KEPT,
+  WRITE_KEPT,
 );
 export const SEARCH_OPTIONS = names([...QUERY, 'atomic', 'batchSizeLimit'], KEPT);
 export const GET_OPTIONS = names(['include']);
@@ -99,6 +100,14 @@ export function takeOnError(options: { onError?: unknown }): 'throw' | 'collect'
   if (onError === 'throw' || onError === 'collect') return onError;
   throw new VolleyError('INVALID_ARGUMENT', "onError must be 'throw' or 'collect'", {
     details: { field: 'onError' },
+  });
+}
+
+/** An optional call-back. */
+export function callback<T>(field: string, value: T | undefined): T | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  throw new VolleyError('INVALID_ARGUMENT', `${field} must be a function`, {
+    details: { field },
   });
 }
 

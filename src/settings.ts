@@ -14,7 +14,10 @@ export interface BatchOperations {
   maxMemoryUsageMb: number;
   /** Chunks of one stream that are in work at the same time, 1 to 256. @default 4 */
   parallelWorkers: number;
-  /** Operations of a stream's chunk, 1 to 100,000. @default 100 */
+  /**
+   * Operations of a stream's chunk, 1 to 100,000: of the first one; the chunks of a stream that
+   * does not say grow to ten times as many. @default 100
+   */
   chunkSize: number;
   /** Whether a write that does not say is all or nothing. @default true */
   atomicByDefault: boolean;

@@ -1,6 +1,7 @@
 import type { BuiltInEmbedder, Embedder, EmbedderIdentity } from './embedder.js';
 import type { Filter } from './filter.js';
 import type { InterruptOptions } from './interrupt.js';
+import type { BatchProgress } from './progress.js';
 import type { BatchOperationsOptions } from './settings.js';
 
 /** A value that JSON can hold. */
@@ -336,6 +337,11 @@ export interface WriteOptions extends InterruptOptions {
   outcomes?: 'failures' | 'all' | undefined;
   /** Makes a retry of this very call harmless: the first reply is given again, `replayed`. */
   idempotencyKey?: string | undefined;
+  /**
+   * Told how far the batch is, ten times a second, and once at its end; with its `batchId`. What
+   * it throws ends the reports, not the batch. Not called where `progressReporting` is off.
+   */
+  onProgress?: ((progress: BatchProgress) => void) | undefined;
   /** Whether a failed atomic batch throws a `BatchError`. @default 'throw' */
   onError?: OnError | undefined;
 }

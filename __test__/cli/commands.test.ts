@@ -205,11 +205,20 @@ if (process.platform !== 'win32') {
     const notices = on(child.stderr, 'data', { close: ['end'] });
     await notices.next();
     child.kill('SIGINT');
-    t.regex(String((await notices.next()).value), /Stopping/);
+    let told = '';
+    while (!told.includes('Stopping')) {
+      const { value, done } = await notices.next();
+      if (done) break;
+      told += String(value);
+    }
+    t.regex(told, /Stopping/);
     input.end(`{"id": "late", "data": [1, 1]}\n`.repeat(10));
     const [code] = await once(child, 'exit');
     t.is(code, 130);
-    t.like(JSON.parse(stdout), { inserted: 9, failed: 1 });
-    t.is((await exportedRows(folder)).length, 9);
+    const { inserted, failed } = JSON.parse(stdout);
+    t.is(failed, 1);
+    // The first batch, and the row behind it where it had been read.
+    t.true(inserted === 9 || inserted === 10, `${inserted} were inserted`);
+    t.is((await exportedRows(folder)).length, inserted);
   });
 }

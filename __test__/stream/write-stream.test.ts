@@ -1,48 +1,14 @@
 import { Readable } from 'node:stream';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import fc from 'fast-check';
 import {
-  type Collection,
-  type CollectionOptions,
   type InsertRow,
   open,
   type Progress,
-  StreamError,
   type StreamOutcome,
   VolleyError,
 } from '../../src/index.js';
-
-const SMALL = { chunkSize: 10, parallelWorkers: 3 };
-
-async function collectionOf(
-  t: ExecutionContext,
-  options: CollectionOptions = { dimension: 2 },
-): Promise<Collection> {
-  const store = await open(':memory:', { batchOperations: SMALL });
-  t.teardown(() => store.close());
-  return store.createCollection('things', options);
-}
-
-function row(n: number): InsertRow {
-  return { id: `row ${n}`, data: [n + 1, 1] };
-}
-
-function* rows(count: number, from = 0): Generator<InsertRow> {
-  for (let n = from; n < from + count; n++) yield row(n);
-}
-
-async function* slowly<Item>(items: Iterable<Item>): AsyncGenerator<Item> {
-  for (const item of items) {
-    await Promise.resolve();
-    yield item;
-  }
-}
-
-async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
-  const found: Item[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
+import { all, collectionOf, EVEN, row, rows, slowly } from './helpers.js';
 
 const sources: [string, (count: number) => Iterable<InsertRow> | AsyncIterable<InsertRow>][] = [
   ['an array', (count) => [...rows(count)]],
@@ -55,7 +21,7 @@ const sources: [string, (count: number) => Iterable<InsertRow> | AsyncIterable<I
 for (const [title, source] of sources) {
   test(`${title} is inserted, each operation with its outcome in order`, async (t) => {
     const collection = await collectionOf(t);
-    const stream = collection.insertStream(source(57));
+    const stream = collection.insertStream(source(57), EVEN);
     const outcomes = await all(stream);
     t.deepEqual(
       outcomes.map(({ offset, id, status }) => [offset, id, status]),
@@ -221,7 +187,7 @@ test('nothing is read before there is room for it', async (t) => {
       yield { id: `row ${n}`, text: `text ${n}` };
     }
   }
-  const stream = collection.insertStream(source());
+  const stream = collection.insertStream(source(), EVEN);
   await full;
   // Whatever the stream wants to do next, it has had the time for.
   for (let turn = 0; turn < 50; turn++) await collection.count();
@@ -239,118 +205,13 @@ test('a slow reader slows the stream', async (t) => {
       yield item;
     }
   }
-  const reader = collection.insertStream(source())[Symbol.asyncIterator]();
+  const reader = collection.insertStream(source(), EVEN)[Symbol.asyncIterator]();
   t.is((await reader.next()).value?.offset, 0);
   for (let turn = 0; turn < 50; turn++) await collection.count();
   t.true(pulled <= 80, `${pulled} were read`);
   let last: StreamOutcome | undefined;
   for (let next = await reader.next(); !next.done; next = await reader.next()) last = next.value;
   t.is(last?.offset, 499);
-});
-
-test('an error of the source ends the stream, and what was read before is done', async (t) => {
-  const collection = await collectionOf(t);
-  async function* source() {
-    yield* rows(25);
-    throw new Error('the file is torn');
-  }
-  const stream = collection.insertStream(source());
-  const seen: number[] = [];
-  const thrown = await t.throwsAsync(async () => {
-    for await (const { offset } of stream) seen.push(offset);
-  });
-  t.is(thrown?.message, 'the file is torn');
-  t.is(seen.length, 25);
-  const error = await t.throwsAsync(stream.summary, { instanceOf: StreamError });
-  t.like(error?.summary, { status: 'partial', insertedCount: 25, failedCount: 0, nextOffset: 25 });
-  t.is(error?.summary.error, thrown);
-  t.is(await collection.count(), 25);
-});
-
-test('a reader who leaves cancels the stream and lets go of the source', async (t) => {
-  const collection = await collectionOf(t);
-  let closed = false;
-  async function* source() {
-    try {
-      for (let n = 0; ; n++) yield row(n);
-    } finally {
-      closed = true;
-    }
-  }
-  const stream = collection.insertStream(source());
-  for await (const { offset } of stream) if (offset === 15) break;
-  const summary = await stream.summary;
-  t.is(summary.status, 'cancelled');
-  t.true(closed);
-  // What is committed is the beginning of the stream, and the counts say how far it goes.
-  t.is(await collection.count(), summary.insertedCount);
-  t.is(summary.nextOffset, summary.insertedCount);
-  t.is(summary.receivedCount, summary.insertedCount + summary.failedCount);
-  t.true(summary.failures.every(({ error }) => error.errorCode === 'CANCELLED'));
-});
-
-test('a stream is cancelled while its source gives nothing', async (t) => {
-  const collection = await collectionOf(t);
-  async function* source() {
-    yield* rows(10);
-    await new Promise(() => {});
-  }
-  const controller = new AbortController();
-  const stream = collection.insertStream(source(), { signal: controller.signal });
-  for await (const { offset } of stream) if (offset === 9) controller.abort();
-  t.like(await stream.summary, { status: 'cancelled', insertedCount: 10, receivedCount: 10 });
-});
-
-test('a stream with an aborted signal, or cancelled at once, reads nothing', async (t) => {
-  const collection = await collectionOf(t);
-  let pulled = 0;
-  function* source() {
-    pulled += 1;
-    yield row(0);
-  }
-  const aborted = collection.insertStream(source(), { signal: AbortSignal.abort() });
-  t.like(await aborted.summary, { status: 'cancelled', receivedCount: 0 });
-  t.is((await collection.insertStream(source()).cancel()).status, 'cancelled');
-  t.is(pulled, 0);
-});
-
-test('a deadline ends a stream that hangs', async (t) => {
-  const collection = await collectionOf(t);
-  async function* source() {
-    yield row(0);
-    await new Promise(() => {});
-  }
-  const stream = collection.insertStream(source(), { deadlineMs: 20, onError: 'collect' });
-  const summary = await stream.summary;
-  t.is(summary.status, 'cancelled');
-  t.is((summary.error as VolleyError).code, 'DEADLINE_EXCEEDED');
-});
-
-test('a store that closes ends its streams', async (t) => {
-  const store = await open(':memory:', { batchOperations: SMALL });
-  const collection = await store.createCollection('things', { dimension: 2 });
-  async function* source() {
-    yield* rows(20);
-    await store.close();
-    yield* rows(100, 20);
-  }
-  const summary = await collection.insertStream(source(), { onError: 'collect' }).summary;
-  t.is(summary.status, 'cancelled');
-  t.is((summary.error as VolleyError).code, 'STORE_CLOSED');
-  t.is(summary.receivedCount, summary.insertedCount + summary.failedCount);
-});
-
-test('a call-back that throws ends the stream, not the process', async (t) => {
-  const collection = await collectionOf(t);
-  const thrown = new Error('no room on the disk');
-  const onFailure = () => {
-    throw thrown;
-  };
-  const bad = Array.from({ length: 100 }, (_, n) => ({ id: `row ${n}`, data: [1] }));
-  const summary = await collection.insertStream(bad, { onFailure, onError: 'collect' }).summary;
-  t.is(summary.error, thrown);
-  t.true(summary.receivedCount < 100);
-  t.is(summary.failedCount, summary.receivedCount);
 });
 
 test('progress never falls and ends once, with the truth', async (t) => {
@@ -377,133 +238,6 @@ test('progress never falls and ends once, with the truth', async (t) => {
   }
 });
 
-test('a stream goes on after its last durable operation', async (t) => {
-  const collection = await collectionOf(t);
-  async function* torn() {
-    yield* rows(34);
-    throw new Error('the line broke');
-  }
-  const first = collection.insertStream(torn(), { streamId: 'load', onError: 'collect' });
-  t.is((await first.summary).nextOffset, 34);
-  t.is(await collection.streamOffset('load'), 34);
-  const second = collection.insertStream(rows(60), { streamId: 'load' });
-  const outcomes = await all(second);
-  t.is(outcomes[0]?.offset, 34);
-  t.like(await second.summary, { status: 'success', insertedCount: 26, resumedFrom: 34 });
-  const third = await collection.insertStream(rows(60), { streamId: 'load' }).summary;
-  t.like(third, { status: 'success', receivedCount: 0, resumedFrom: 60, nextOffset: 60 });
-  t.is(await collection.count(), 60);
-});
-
-test('an atomic stream is seen at once or not at all', async (t) => {
-  const collection = await collectionOf(t);
-  let seen = 0;
-  async function* source(last: InsertRow) {
-    yield* rows(75);
-    seen = await collection.count();
-    yield last;
-  }
-  const stream = collection.insertStream(source(row(75)), { atomic: true });
-  const outcomes = await all(stream);
-  t.is(seen, 0);
-  t.true(outcomes.every(({ status, offset }, n) => status === 'created' && offset === n));
-  t.like(await stream.summary, { status: 'success', insertedCount: 76, sequence: 1 });
-
-  const failing = collection.insertStream(source({ id: 'row 3', data: [1, 1] }), {
-    atomic: true,
-    onConflict: 'replace',
-  });
-  const failed = await all(failing);
-  t.is(failed.length, 76);
-  t.true(failed.every(({ status }) => status === 'failed'));
-  t.deepEqual(
-    failed.map(({ error }) => error?.errorCode).filter((code) => code !== 'BATCH_ABORTED'),
-    ['DUPLICATE_ID'],
-  );
-  const error = await t.throwsAsync(failing.summary, { instanceOf: StreamError });
-  t.is(error?.code, 'DUPLICATE_ID');
-  t.is(error?.details.offset, 75);
-  t.like(error?.summary, { status: 'failed', insertedCount: 0, failedCount: 76, sequence: 0 });
-  t.is(await collection.count(), 76);
-});
-
-test('an atomic stream that is cancelled leaves nothing', async (t) => {
-  const collection = await collectionOf(t);
-  async function* source() {
-    yield* rows(45);
-    await new Promise(() => {});
-  }
-  const stream = collection.insertStream(source(), { atomic: true });
-  for (let turn = 0; turn < 20; turn++) await collection.count();
-  const summary = await stream.cancel();
-  t.like(summary, { status: 'cancelled', insertedCount: 0 });
-  t.is(summary.failedCount, summary.receivedCount);
-  t.is(await collection.count(), 0);
-});
-
-test('chunks commit in their order although their texts are embedded out of it', async (t) => {
-  const waiting: (() => void)[] = [];
-  const collection = await collectionOf(t, {
-    embedder: {
-      name: 'shuffled',
-      version: '1',
-      dimension: 2,
-      embed: async (texts) => {
-        await new Promise<void>((resolve) => {
-          waiting.push(resolve);
-          // The third chunk is embedded first.
-          if (waiting.length === 3) for (const go of waiting.splice(0).reverse()) go();
-        });
-        return texts.map((text) => [text.length, 1]);
-      },
-    },
-  });
-  const items = Array.from({ length: 30 }, (_, n) => ({ id: `row ${n}`, text: `text ${n}` }));
-  const stream = collection.insertStream(items, { streamId: 'texts' });
-  t.deepEqual(
-    (await all(stream)).map(({ offset }) => offset),
-    Array.from({ length: 30 }, (_, n) => n),
-  );
-  const records = await collection.get(['row 0', 'row 10', 'row 29']);
-  t.deepEqual(
-    records.map((record) => [record?.version, record?.text]),
-    [
-      [1, 'text 0'],
-      [2, 'text 10'],
-      [3, 'text 29'],
-    ],
-  );
-});
-
-test('texts that cannot be embedded fail alone, with the count of tries', async (t) => {
-  await using store = await open(':memory:', {
-    batchOperations: { ...SMALL, errorRetryAttempts: 2, errorRetryDelayMs: 0 },
-  });
-  let calls = 0;
-  const collection = await store.createCollection('things', {
-    embedder: {
-      name: 'broken',
-      version: '1',
-      dimension: 2,
-      embed: async () => {
-        calls += 1;
-        throw new Error('no model');
-      },
-    },
-  });
-  const items = [{ id: 'a', text: 'a' }, row(1), { id: 'b', text: 'b' }];
-  const summary = await collection.insertStream(items).summary;
-  t.like(summary, { status: 'partial', insertedCount: 1, failedCount: 2 });
-  t.deepEqual(
-    summary.failures.map(({ offset, id, error }) => [offset, id, error.errorCode, error.attempts]),
-    [
-      [0, 'a', 'EMBEDDING_FAILED', 3],
-      [2, 'b', 'EMBEDDING_FAILED', 3],
-    ],
-  );
-  t.is(calls, 3);
-});
-
 test('bad sources and options are refused before anything is read', async (t) => {
   const collection = await collectionOf(t);
   const attempts: [() => unknown, string][] = [
@@ -521,4 +255,22 @@ test('bad sources and options are refused before anything is read', async (t) =>
     const error = t.throws(attempt, { instanceOf: VolleyError });
     t.is(error?.details.field, field);
   }
+});
+
+test("chunks grow from the store's size to ten times that, unless their size is given", async (t) => {
+  const collection = await collectionOf(t);
+  const sizes = async (count: number, chunkSize?: number) => {
+    const options = { chunkSize, onConflict: 'replace', failuresKept: 0 } as const;
+    const ends: number[] = [];
+    let chunks = 0;
+    for (let n = 0; n <= count; n += 10) {
+      const { chunkCount } = await collection.insertStream(rows(n), options).summary;
+      if (chunkCount > chunks && n > 0) ends.push(n);
+      chunks = chunkCount;
+    }
+    return ends;
+  };
+  // A chunk begins with the first row that is one too many for those before it: 10, 20, 40, ...
+  t.deepEqual(await sizes(360), [10, 20, 40, 80, 160, 260, 360]);
+  t.deepEqual(await sizes(60, 30), [10, 40]);
 });

@@ -5,6 +5,7 @@ import type {
   Match,
   SearchResult,
   Store,
+  StreamStatus,
   VectorRecord,
 } from '../../src/index.js';
 
@@ -121,6 +122,15 @@ export async function streams(): Promise<void> {
   // @ts-expect-error: a chunk is no batch of the caller's.
   books.searchStream([{ queryText: 'a' }], { atomic: true });
   await books.insert([row], { signal: new AbortController().signal, deadlineMs: 10 });
+  await books.update([], { onProgress: ({ batchId }) => yes<Same<typeof batchId, string>>() });
+  // @ts-expect-error: a search has no progress.
+  await books.search([{ queryText: 'a' }], { onProgress: () => {} });
+  books.insertStream([row], { onFailure: ({ item }) => yes<Same<typeof item.id, string>>() });
+  // @ts-expect-error: a stream of updates takes no rows without an id.
+  books.updateStream([{ metadata: { pages: 4 } }]);
+  // @ts-expect-error: chunks are counted in operations.
+  books.insertStream([row], { chunkSize: '8 MiB' });
+  yes<Same<Awaited<ReturnType<typeof stream.cancel>>['status'], StreamStatus>>();
   // @ts-expect-error: no signal.
   await books.search([{ queryText: 'a' }], { signal: 1 });
 }

@@ -23,21 +23,36 @@ export interface ColumnsItem {
 /** Bytes that a row's parts beside its vector and text are taken for until one was sent. */
 const ROW_BYTES_GUESS = 128;
 
+/** How large chunks are. */
+export interface ChunkSize {
+  /** Operations of the first chunk; each further one may have twice as many. */
+  readonly first: number;
+  /** Operations of a chunk, at most. */
+  readonly most: number;
+  /** Bytes of a chunk, at most, roughly. */
+  readonly bytesMax: number;
+}
+
 /** Cuts the items of a source into chunks by count and by bytes. */
 export class Chunker {
   readonly #puller: Puller;
-  readonly #countMax: number;
-  readonly #bytesMax: number;
+  readonly #size: ChunkSize;
+  #countMax: number;
   #offset: number;
   #columns: ColumnsItem | undefined;
   #rowBytes = ROW_BYTES_GUESS;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(puller: Puller, countMax: number, bytesMax: number) {
+  constructor(puller: Puller, size: ChunkSize) {
     this.#puller = puller;
-    this.#countMax = countMax;
-    this.#bytesMax = bytesMax;
+    this.#size = size;
+    this.#countMax = size.first;
     this.#offset = 0;
+  }
+
+  /** Operations of the next chunk, at most. */
+  get nextCount(): number {
+    return this.#countMax;
   }
 
   /** Notes what rows were measured at beside their vectors and texts. */
@@ -86,7 +101,7 @@ export class Chunker {
       }
       rows.push(pulled.value);
       bytes += this.#rowBytes + contentBytes(pulled.value);
-      if (rows.length >= this.#countMax || bytes >= this.#bytesMax) break;
+      if (rows.length >= this.#countMax || bytes >= this.#size.bytesMax) break;
     }
     if (rows.length > 0) return this.#chunk(rows.length, rows, (index) => rows[index]);
     return this.#columns === undefined ? undefined : this.#cutColumns(this.#columns);
@@ -96,7 +111,7 @@ export class Chunker {
     const { ids, data } = columns;
     const rowBytes =
       this.#rowBytes + (data instanceof Float32Array ? data.byteLength / ids.length : 0);
-    const fits = Math.max(1, Math.floor(this.#bytesMax / rowBytes));
+    const fits = Math.max(1, Math.floor(this.#size.bytesMax / rowBytes));
     const count = Math.min(ids.length, this.#countMax, fits);
     const piece = slice(columns, 0, count);
     this.#columns = rest(columns, count);
@@ -106,6 +121,7 @@ export class Chunker {
   #chunk(count: number, input: Chunk['input'], item: Chunk['item']): Chunk {
     const chunk = { offset: this.#offset, count, input, item };
     this.#offset += count;
+    this.#countMax = Math.min(this.#countMax * 2, this.#size.most);
     return chunk;
   }
 

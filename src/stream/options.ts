@@ -1,5 +1,5 @@
 import { VolleyError } from '../errors.js';
-import { names } from '../options.js';
+import { callback, names } from '../options.js';
 import type { BatchOperations } from '../settings.js';
 import type { Level, MetadataMode, Missing, OnConflict, OnError } from '../types.js';
 import type { OnProgress, StreamFailure } from './results.js';
@@ -14,7 +14,11 @@ export interface WriteStreamOptions<Item = unknown> {
    * nothing, however large; nothing of it is seen before its one commit. @default false
    */
   atomic?: boolean | undefined;
-  /** Operations of a chunk, 1 to 100,000. Default: the store's `chunkSize`. */
+  /**
+   * Operations of a chunk, 1 to 100,000. Default: the store's `chunkSize` for the first chunk, and
+   * twice as many for each further one, up to ten times the store's: the first outcomes come
+   * soon, and a long stream is fast.
+   */
   chunkSize?: number | undefined;
   /** Chunks in work at the same time, 1 to 256. Default: the store's `parallelWorkers`. */
   parallelWorkers?: number | undefined;
@@ -94,7 +98,8 @@ export const WRITE_STREAM_OPTIONS = names([], KEPT);
 /** The options that stay here, checked and complete. */
 export interface StreamRules {
   readonly atomic: boolean;
-  readonly chunkSize: number;
+  /** Operations of the first chunk, and of a chunk at most. */
+  readonly chunkSize: { readonly first: number; readonly most: number };
   readonly parallelWorkers: number;
   readonly streamId: string | undefined;
   readonly waitFor: Level;
@@ -110,12 +115,18 @@ export interface StreamRules {
 /** Failures that a summary lists where nothing is said. */
 const FAILURES_KEPT_DEFAULT = 1000;
 
+/** Most operations of a chunk. */
+const CHUNK_COUNT_MAX = 100_000;
+/** Where nothing is said, chunks grow to so many times the store's `chunkSize`. */
+const CHUNK_GROWTH = 10;
+
 /** Checks the options that stay here. */
 export function streamRules(
   options: WriteStreamOptions<never>,
   settings: BatchOperations,
 ): StreamRules {
   const { atomic, streamId, signal } = options;
+  const chunkSize = integer('chunkSize', options.chunkSize, 1, CHUNK_COUNT_MAX);
   if (atomic !== undefined && typeof atomic !== 'boolean') throw invalid('atomic', 'true or false');
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid('signal', 'an AbortSignal');
@@ -129,7 +140,10 @@ export function streamRules(
   }
   return {
     atomic: atomic ?? false,
-    chunkSize: integer('chunkSize', options.chunkSize, 1, 100_000) ?? settings.chunkSize,
+    chunkSize: {
+      first: chunkSize ?? settings.chunkSize,
+      most: chunkSize ?? Math.min(settings.chunkSize * CHUNK_GROWTH, CHUNK_COUNT_MAX),
+    },
     parallelWorkers:
       integer('parallelWorkers', options.parallelWorkers, 1, 256) ?? settings.parallelWorkers,
     streamId,
@@ -171,11 +185,6 @@ export function word<Word extends string>(
 ): Word | undefined {
   if (value === undefined || words.includes(value as Word)) return value as Word | undefined;
   throw invalid(field, `one of ${words.join(', ')}`);
-}
-
-function callback<T>(field: string, value: T | undefined): T | undefined {
-  if (value === undefined || typeof value === 'function') return value;
-  throw invalid(field, 'a function');
 }
 
 function invalid(field: string, expected: string, details: object = {}): VolleyError {

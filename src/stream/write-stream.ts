@@ -10,6 +10,7 @@ import { type Chunk, Chunker } from './chunker.js';
 import { embedChunk } from './embed-chunk.js';
 import type { StreamRules } from './options.js';
 import { OutcomeQueue } from './outcomes.js';
+import { listenOutside } from './outside.js';
 import { Puller } from './puller.js';
 import { Reporter, type StreamState } from './reporter.js';
 import type { OperationStream, StreamOutcome, StreamSummary } from './results.js';
@@ -65,7 +66,11 @@ export class WriteStream implements OperationStream {
   #isFinished = false;
   #failure: { readonly error: unknown } | undefined;
   #reserving: string | undefined;
-  #chunkBytes = CHUNK_BYTES_MIN;
+  /** The next chunk's memory, asked for while the one before is encoded. */
+  #reservedAhead: Promise<number> | undefined;
+  readonly #bytesMax: number;
+  /** Bytes of a row, as measured at the last chunk. */
+  #rowBytes = 0;
   #received = 0;
   #bytes = 0;
   #chunkCount = 0;
@@ -80,8 +85,8 @@ export class WriteStream implements OperationStream {
     const { door, name, settings } = target.parts;
     this.#puller = new Puller(target.call, source);
     const share = (settings.maxMemoryUsageMb * MIB) / (BUDGET_SHARE * rules.parallelWorkers);
-    const bytesMax = Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES_MAX, share));
-    this.#chunker = new Chunker(this.#puller, rules.chunkSize, bytesMax);
+    this.#bytesMax = Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES_MAX, share));
+    this.#chunker = new Chunker(this.#puller, { ...rules.chunkSize, bytesMax: this.#bytesMax });
     this.#outcomes = new OutcomeQueue(rules.parallelWorkers);
     this.#tally = new Tally(rules.failuresKept);
     this.#reporter = rules.onProgress && new Reporter(door, name, rules.onProgress, rules.total);
@@ -104,13 +109,15 @@ export class WriteStream implements OperationStream {
     // A caller who iterates at once misses nothing.
     await Promise.resolve();
     this.#startedAt = performance.now();
-    const release = this.#listen();
+    const { closing } = this.#target.parts;
+    const release = listenOutside(this.#rules, closing, (reason) => void this.#stop(reason));
     try {
       await this.#begin();
       while (!this.#isStopped) await this.#step();
     } catch (error) {
       this.#fail(error);
     }
+    await this.#giveBack();
     try {
       await this.#puller.close();
     } catch (error) {
@@ -150,7 +157,8 @@ export class WriteStream implements OperationStream {
     }
     await this.#outcomes.room();
     if (this.#isStopped) return;
-    const reservation = await this.#reserve();
+    const reservation = await (this.#reservedAhead ?? this.#reserve());
+    this.#reservedAhead = undefined;
     let chunk: Chunk | undefined;
     try {
       chunk = await this.#chunker.next();
@@ -162,8 +170,14 @@ export class WriteStream implements OperationStream {
       return;
     }
     this.#received += chunk.count;
-    if (this.#isStopped) await this.#refuse(chunk, this.#stopError());
-    else this.#send(chunk, reservation);
+    if (this.#isStopped) {
+      await this.#refuse(chunk, this.#stopError());
+      return;
+    }
+    this.#reservedAhead = this.#reserve();
+    // It is awaited in its turn; until then a refusal is nobody's.
+    this.#reservedAhead.catch(() => {});
+    this.#send(chunk, reservation);
   }
 
   async #reserve(): Promise<number> {
@@ -172,12 +186,30 @@ export class WriteStream implements OperationStream {
     this.#reserving = batchId;
     try {
       const deletes = this.#target.verb === 'delete';
-      const header = { bytes: Math.ceil(this.#chunkBytes), deletes };
+      const header = { bytes: this.#nextBytes(), deletes };
       const reply = await door.call('memory.reserve', header, undefined, { batchId });
       return reply.reservation as number;
     } finally {
       this.#reserving = undefined;
     }
+  }
+
+  /** Gives back what was asked for ahead by a stream that reads no further. */
+  async #giveBack(): Promise<void> {
+    const { door } = this.#target.parts;
+    if (this.#reserving !== undefined) await cancelBatch(door, this.#reserving).catch(() => {});
+    try {
+      const reservation = await this.#reservedAhead;
+      if (reservation !== undefined) await this.#release(reservation);
+    } catch {
+      // It was refused: there is nothing to give back.
+    }
+  }
+
+  /** What the next chunk will take, as far as the last one tells. */
+  #nextBytes(): number {
+    const whole = Math.min(this.#rowBytes * this.#chunker.nextCount, this.#bytesMax);
+    return Math.ceil(Math.max(whole, this.#rowBytes, CHUNK_BYTES_MIN));
   }
 
   async #release(reservation: number): Promise<void> {
@@ -246,7 +278,7 @@ export class WriteStream implements OperationStream {
       ...(this.#stage && { stage: this.#stage.id }),
     });
     const bytes = header.length + (encoded.block?.byteLength ?? 0);
-    this.#chunkBytes = bytes;
+    this.#rowBytes = bytes / chunk.count;
     this.#bytes += bytes;
     this.#chunker.learn(header.length, chunk.count);
     const reply = parts.door.call(verb, header, encoded.block, context);
@@ -345,27 +377,6 @@ export class WriteStream implements OperationStream {
       this.#outcomes.push(outcomes, outcomes.length);
     }
     if (refusal !== undefined) this.#fail(refusal);
-  }
-
-  #listen(): () => void {
-    const { signal, deadlineMs } = this.#rules;
-    const { closing } = this.#target.parts;
-    const cancel = () => void this.#stop(signal?.reason);
-    const close = () => void this.#stop(new VolleyError('STORE_CLOSED', 'the store was closed'));
-    const late = () => {
-      const message = `the stream's deadline of ${deadlineMs} ms has passed`;
-      const details = { deadlineMs };
-      void this.#stop(new VolleyError('DEADLINE_EXCEEDED', message, { retriable: true, details }));
-    };
-    signal?.addEventListener('abort', cancel, { once: true });
-    closing.addEventListener('abort', close, { once: true });
-    const timer = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs);
-    if (signal?.aborted) cancel();
-    return () => {
-      signal?.removeEventListener('abort', cancel);
-      closing.removeEventListener('abort', close);
-      clearTimeout(timer);
-    };
   }
 
   /** Ends the stream early: what has not committed does not, from the newest chunk backwards. */

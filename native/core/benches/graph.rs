@@ -2,7 +2,7 @@
 //!
 //! `VOLLEY_DATA` names a folder with `passages.f16.npy`, `queries.f16.npy` (rows of float16) and
 //! `neighbors.i32.npy` (exact neighbors of each query, nearest first); without it clustered rows
-//! of `VOLLEY_DIMENSION` (384) are generated. `VOLLEY_THREADS` (2) build, one searches. `VOLLEY_BLOCKS` (`1000,8192`) are
+//! of `VOLLEY_DIMENSION` (384) are generated, `VOLLEY_ROWS` (50000) of them, and `VOLLEY_QUERIES` (500). `VOLLEY_THREADS` (2) build, one searches, `VOLLEY_TOGETHER` (4) queries at a time. `VOLLEY_BLOCKS` (`1000,8192`) are
 //! the rows of one fold. `VOLLEY_ORDER=given` folds the rows as they stand, `shuffled` (default)
 //! in a fixed random order. `VOLLEY_TURNOVERS` (0): how often all rows are then taken out and
 //! folded again, in the order in which they stand in the file, `VOLLEY_TURNED` (5000) at a time.
@@ -13,12 +13,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use volley_core::index::{
-    Builder, FoldCounters, Graph, IndexParameters, Metric, RepairCounters, Scratch, Selection,
-    score, search,
+    Builder, Candidate, FoldCounters, Graph, IndexParameters, Metric, RepairCounters, Scratch,
+    Search, Selection, score, search_together,
 };
+use volley_core::kernels::CodeQuery;
 
 const LIMIT: usize = 10;
 const RESCORED: usize = 14;
+/// Rows after which the time so far is printed.
+const STAGE_ROWS: usize = 100_000;
 
 /// Rows of one length, the queries, and the rows' places that answer each query.
 struct Data {
@@ -33,7 +36,11 @@ struct Data {
 fn main() {
     let data = match std::env::var("VOLLEY_DATA") {
         Ok(folder) => read(Path::new(&folder)),
-        Err(_) => generate(50_000, 500, number("VOLLEY_DIMENSION", 384)),
+        Err(_) => generate(
+            number("VOLLEY_ROWS", 50_000),
+            number("VOLLEY_QUERIES", 500),
+            number("VOLLEY_DIMENSION", 384),
+        ),
     };
     let threads = number("VOLLEY_THREADS", 2);
     let blocks = std::env::var("VOLLEY_BLOCKS").unwrap_or("1000,8192".to_owned());
@@ -113,6 +120,14 @@ fn build(data: &Data, graph: &Arc<Graph>, block: usize, threads: usize) -> Build
         encoding += encode.elapsed().as_secs_f64();
         let fold = Instant::now();
         total += builder.fold(&rows);
+        if first / STAGE_ROWS != (first + block) / STAGE_ROWS {
+            print!(
+                "  {} rows, {:.1} s;",
+                first + rows.len(),
+                start.elapsed().as_secs_f64()
+            );
+            report_phases(&total);
+        }
         longest = longest.max(fold.elapsed().as_secs_f64() / rows.len() as f64);
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -133,7 +148,7 @@ fn build(data: &Data, graph: &Arc<Graph>, block: usize, threads: usize) -> Build
     builder
 }
 
-fn report(total: &FoldCounters, count: usize, bytes: usize) {
+fn report_phases(total: &FoldCounters) {
     println!(
         "  ms: leaders {:.0} route {:.0} leaf {:.0} forward {:.0} reverse {:.0} orphans {:.0}",
         total.leaders_ms,
@@ -143,6 +158,10 @@ fn report(total: &FoldCounters, count: usize, bytes: usize) {
         total.reverse_ms,
         total.orphan_ms,
     );
+}
+
+fn report(total: &FoldCounters, count: usize, bytes: usize) {
+    report_phases(total);
     let per_row = |counted: usize| counted as f64 / count as f64;
     println!(
         "  a row: routing {:.0}, leaf pairs {:.0}, forward {:.0}, reverse {:.0} in {:.2} prunes, \
@@ -162,37 +181,54 @@ fn report(total: &FoldCounters, count: usize, bytes: usize) {
 /// Answers all queries as the product does: the graph, then exact scores of the best few.
 fn measure(data: &Data, graph: &Graph, builder: &Builder, ef: usize) {
     let entry = builder.entry();
-    let mut scratch = Scratch::default();
-    let (mut best, mut least, mut hits, mut evaluations) = (0f64, f64::MAX, 0, 0);
+    let together = number("VOLLEY_TOGETHER", 4);
+    let mut scratches: Vec<Scratch> = (0..together).map(|_| Scratch::default()).collect();
+    let queries: Vec<&[f32]> = data.queries.chunks_exact(data.dimension).collect();
+    let (mut best, mut least, mut hits, mut evaluations, mut looks) = (0f64, f64::MAX, 0, 0, 0);
     for _ in 0..3 {
-        (hits, evaluations) = (0, 0);
+        (hits, evaluations, looks) = (0, 0, 0);
         let computed_before = computed();
         let start = Instant::now();
-        for (query, answers) in data.queries.chunks_exact(data.dimension).zip(&data.answers) {
-            let codes = graph.query(query);
-            let found = search(graph, &entry, &codes, ef, &Selection::All, &mut scratch);
-            let mut scored: Vec<(f32, u32)> = found
+        for (queries, answers) in queries.chunks(together).zip(data.answers.chunks(together)) {
+            let codes: Vec<CodeQuery> = queries.iter().map(|query| graph.query(query)).collect();
+            let searches: Vec<Search<'_>> = codes
                 .iter()
-                .take(RESCORED)
-                .map(|found| {
-                    let vector = row(&data.rows, data.dimension, found.slot);
-                    (score(Metric::Cosine, query, vector), found.slot)
+                .map(|query| Search {
+                    query,
+                    ef,
+                    selection: Selection::All,
                 })
                 .collect();
-            scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
-            let top = scored.iter().take(LIMIT);
-            hits += top.filter(|(_, slot)| answers.contains(slot)).count();
-            evaluations += scratch.evaluations;
+            search_together(graph, &entry, &searches, &mut scratches);
+            for ((query, answers), scratch) in queries.iter().zip(answers).zip(&scratches) {
+                hits += best_of(data, query, scratch.results())
+                    .filter(|slot| answers.contains(slot))
+                    .count();
+                evaluations += scratch.evaluations;
+                looks += scratch.looks;
+            }
         }
         best = best.max(data.answers.len() as f64 / start.elapsed().as_secs_f64());
         least = least.min((computed() - computed_before) * 1e6 / data.answers.len() as f64);
     }
     println!(
         "  ef {ef:3}: recall@{LIMIT} {:.4}, {best:.0} queries/s on one thread, {least:.0} us of \
-         a core, {} distances",
+         a core, {} looks, {} distances",
         hits as f64 / (LIMIT * data.answers.len()) as f64,
+        looks / data.answers.len(),
         evaluations / data.answers.len(),
     );
+}
+
+/// The best of what a search found, by exact score.
+fn best_of(data: &Data, query: &[f32], found: &[Candidate]) -> impl Iterator<Item = u32> + use<> {
+    let exact = |found: &Candidate| {
+        let vector = row(&data.rows, data.dimension, found.slot);
+        (score(Metric::Cosine, query, vector), found.slot)
+    };
+    let mut scored: Vec<(f32, u32)> = found.iter().take(RESCORED).map(exact).collect();
+    scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+    scored.into_iter().take(LIMIT).map(|(_, slot)| slot)
 }
 
 /// Seconds that all threads of this process have computed, where the system tells: on a machine

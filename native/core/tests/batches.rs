@@ -231,6 +231,23 @@ fn a_batch_that_was_cancelled_in_time_leaves_nothing() {
 }
 
 #[test]
+fn a_batch_is_cancelled_although_it_keeps_every_thread_busy() {
+    let options = StoreOptions {
+        threads: Some(1),
+        ..StoreOptions::default()
+    };
+    let store = Store::over(memory(), options, support::SMALL).unwrap();
+    create(&store, "cosine");
+    insert(&store, json!({"vectors": rows(0, 2000)}));
+    let query = json!({"query_vector": vec![1.0; 24], "filters": {"absent": {"$ne": 1}}});
+    let header = json!({"collection": "records", "queries": vec![query; 5000], "ef_search": 4096});
+    let search = send(&store, "search", &header, named("long"));
+    let reply = call(&store, "batches.cancel", json!({"batch_id": "long"}), &[]);
+    assert_eq!(reply["status"], "cancelled", "{reply}");
+    assert_eq!(code(&search.recv().unwrap()), "CANCELLED");
+}
+
+#[test]
 fn a_batch_that_has_committed_cannot_be_cancelled() {
     let store = open(memory());
     create(&store, "cosine");
@@ -299,13 +316,23 @@ fn the_doors_limit_binds_and_the_stores_default_counts() {
 
 #[test]
 fn a_fault_at_every_call_leaves_a_keyed_batch_whole_or_absent() {
+    fail_at_every_call(10);
+}
+
+/// Large ones are synced while they are applied.
+#[test]
+fn a_fault_at_every_call_leaves_a_large_keyed_batch_whole_or_absent() {
+    fail_at_every_call(150);
+}
+
+fn fail_at_every_call(size: usize) {
     let scenario = |store: &Store| {
         let mut acknowledged = 0;
         for n in 0..6 {
             let key = format!("key-{n}");
             let body = json!({
-                "vectors": rows(n * 10, 10), "idempotency_key": key, "stream_id": "s",
-                "offset": n * 10,
+                "vectors": rows(n * size, size), "idempotency_key": key, "stream_id": "s",
+                "offset": n * size,
             });
             if insert(store, body).get("error").is_some() {
                 break;
@@ -345,21 +372,21 @@ fn a_fault_at_every_call_leaves_a_keyed_batch_whole_or_absent() {
             assert_eq!(acknowledged, 0, "at call {number}: {found}");
             continue;
         };
-        assert!(offset as usize >= acknowledged * 10, "at call {number}");
+        assert!(offset as usize >= acknowledged * size, "at call {number}");
         assert_eq!(contents(&store).len(), offset as usize, "at call {number}");
         // Every batch is done again: those that are there are replayed, the others done.
         for n in 0..6usize {
             let body = json!({
-                "vectors": rows(n * 10, 10), "idempotency_key": format!("key-{n}"),
-                "stream_id": "s", "offset": n * 10,
+                "vectors": rows(n * size, size), "idempotency_key": format!("key-{n}"),
+                "stream_id": "s", "offset": n * size,
             });
             let reply = insert(&store, body);
-            let known = n * 10 < offset as usize;
+            let known = n * size < offset as usize;
             assert_eq!(
                 reply["replayed"], known,
                 "at call {number}, batch {n}: {reply}"
             );
         }
-        assert_eq!(contents(&store).len(), 60, "at call {number}");
+        assert_eq!(contents(&store).len(), 6 * size, "at call {number}");
     }
 }

@@ -20,7 +20,53 @@ struct History {
     unanswered: Option<Model>,
 }
 
-/// Twelve atomic batches with a compaction in between, until the first call that fails.
+/// Operations of a group that stands together.
+const GROUP: usize = 5;
+
+/// How a batch is sent, and what of it must hold together.
+#[derive(Clone, Copy)]
+enum Mode {
+    BestEffort,
+    Atomic,
+    Grouped,
+}
+
+impl Mode {
+    fn of_step(step: u64) -> Self {
+        [Mode::BestEffort, Mode::Atomic, Mode::Grouped][step as usize % 3]
+    }
+
+    fn header(self, mut operations: Vec<Value>) -> Value {
+        if matches!(self, Mode::Grouped) {
+            for (index, operation) in operations.iter_mut().enumerate() {
+                operation["group"] = json!(format!("group {}", index / GROUP));
+            }
+        }
+        let atomic = matches!(self, Mode::Atomic);
+        json!({"collection": "records", "operations": operations, "atomic": atomic})
+    }
+
+    /// What the operations make of the model, and how many of them fail.
+    fn apply(self, model: &Model, operations: &[Value]) -> (Model, usize) {
+        let together = match self {
+            Mode::BestEffort => 1,
+            Mode::Atomic => operations.len(),
+            Mode::Grouped => GROUP,
+        };
+        let (mut result, mut failed) = (model.clone(), 0);
+        for part in operations.chunks(together) {
+            let mut changed = result.clone();
+            if part.iter().all(|one| apply(&mut changed, one).is_ok()) {
+                result = changed;
+            } else {
+                failed += part.len();
+            }
+        }
+        (result, failed)
+    }
+}
+
+/// Batches of each kind with a compaction in between, until the first call that fails.
 fn scenario(store: &Store, seed: u64) -> History {
     let mut random = Random(seed);
     let mut history = History {
@@ -32,23 +78,22 @@ fn scenario(store: &Store, seed: u64) -> History {
             // A compaction may fail; that must change nothing.
             call(store, "compact", json!({"collection": "records"}), &[]);
         }
+        let mode = Mode::of_step(step);
         let count = 1 + random.below(40);
-        let operations: Vec<Value> = (0..count).map(|_| operation(&mut random, 60)).collect();
-        let mut changed = history.acknowledged.clone();
-        // Best effort, so that most batches commit something.
-        let committed = operations
-            .iter()
-            .map(|one| apply(&mut changed, one))
-            .collect::<Vec<_>>();
-        let header = json!({
-            "collection": "records", "operations": operations, "atomic": false,
-        });
-        let reply = call(store, "write", header, &[]);
+        let operations: Vec<Value> = (0..count)
+            .map(|_| operation(&mut random, 60))
+            // An atomic batch of many operations would hardly ever commit if some may fail.
+            .filter(|one| {
+                let mut changed = history.acknowledged.clone();
+                !matches!(mode, Mode::Atomic) || step == 4 || apply(&mut changed, one).is_ok()
+            })
+            .collect();
+        let (changed, failed) = mode.apply(&history.acknowledged, &operations);
+        let reply = call(store, "write", mode.header(operations), &[]);
         if reply.get("error").is_some() {
             history.unanswered = Some(changed);
             return history;
         }
-        let failed = committed.iter().filter(|result| result.is_err()).count();
         assert_eq!(reply["failed_count"], failed, "{reply}");
         history.acknowledged = changed;
     }

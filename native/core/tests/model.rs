@@ -49,7 +49,12 @@ impl Run {
         let header = json!({
             "collection": "records", "operations": operations, "atomic": atomic, "outcomes": "all",
         });
+        let preview = self.preview(&header);
         let reply = call(&self.store, "write", header, &[]);
+        if let Some(preview) = preview {
+            assert_eq!(preview["outcomes"], reply["outcomes"]);
+            assert_eq!(preview["status"], reply["status"]);
+        }
         let mut changed = self.model.clone();
         let expected: Vec<_> = operations
             .iter()
@@ -70,6 +75,16 @@ impl Run {
         if !aborted {
             self.model = changed;
         }
+    }
+
+    /// Now and then, what the batch would do: the same, and nothing is changed by the asking.
+    fn preview(&mut self, header: &Value) -> Option<Value> {
+        if !self.random.one_in(5) {
+            return None;
+        }
+        let mut header = header.clone();
+        header["validate_only"] = json!(true);
+        Some(call(&self.store, "write", header, &[]))
     }
 
     fn search(&mut self) {

@@ -127,8 +127,7 @@ async function index(demo: Demo): Promise<Indexed> {
   const collection = await store.createCollection(demo.collectionName, { embedder: 'lexical' });
   const sample: InsertRow[] = [];
   const bar = new ProgressBar(terminal);
-  const summary = await load(readPassages(sources, sample), {
-    insert: (rows) => collection.insert(rows, { atomic: false }),
+  const summary = await load(readPassages(sources, sample), collection, {
     bytesTotal,
     signal,
     onProgress: (progress) => bar.update(progress),

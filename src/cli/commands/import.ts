@@ -183,8 +183,9 @@ async function importInto(
   // With `replace`, the last row of an id counts wherever the batches are cut.
   const duplicates = onConflict === 'replace' ? 'last_wins' : 'reject';
   try {
-    return await load(readAll(sources), {
-      insert: (rows) => collection.insert(rows, { atomic: false, onConflict, duplicates }),
+    return await load(readAll(sources), collection, {
+      onConflict,
+      duplicates,
       bytesTotal: sources.reduce((sum, { bytes }) => sum + bytes, 0),
       batchCount: options.batch,
       signal: interrupt.signal,

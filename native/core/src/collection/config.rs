@@ -97,6 +97,8 @@ pub const SYNC_INTERVAL_MS: u64 = 100;
 pub struct Thresholds {
     /// Size at which a log file is sealed, in bytes.
     pub log_file_bytes: u32,
+    /// Most bytes of log buffers that are kept for reuse.
+    pub spare_bytes_max: usize,
     /// Rows in the tail above which writers wait for the indexer.
     pub tail_rows_max: usize,
     /// Rows that the indexer waits for before it folds, unless they have waited long enough.
@@ -110,7 +112,8 @@ pub struct Thresholds {
     pub repair_rows_min: usize,
     /// See `repair_rows_min`.
     pub repair_share: usize,
-    /// Log bytes after which the next checkpoint is written.
+    /// Log bytes after which the next checkpoint is written; up to four times as many once the
+    /// log is that long.
     pub checkpoint_bytes: u64,
     /// Up to this many live records (or filter matches) are compared one by one.
     pub scan_rows_max: usize,
@@ -120,6 +123,7 @@ impl Default for Thresholds {
     fn default() -> Self {
         Thresholds {
             log_file_bytes: LOG_FILE_BYTES,
+            spare_bytes_max: LOG_FILE_BYTES as usize,
             tail_rows_max: 8192,
             fold_rows_min: 1000,
             fold_rows_max: 8192,

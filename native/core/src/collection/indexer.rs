@@ -25,6 +25,9 @@ const REPAIR_SLOTS: usize = 4096;
 /// next, folds wait for the repair instead.
 const REPAIR_URGENT_SHARE: usize = 2;
 
+/// Checkpoints of large collections are this many times rarer at most.
+const CHECKPOINT_GROWTH_MAX: u64 = 4;
+
 /// The state that only the indexer's thread touches.
 pub struct Indexer {
     /// What it shares with callers and the writer.
@@ -194,7 +197,12 @@ impl Indexer {
 
     fn checkpoint_if_due(&mut self) {
         let snapshot = self.shared.snapshot();
-        if snapshot.files.bytes_after(self.checkpointed) >= self.thresholds.checkpoint_bytes {
+        let after = snapshot.files.bytes_after(self.checkpointed);
+        let covered = snapshot.files.bytes_after(Position::default()) - after;
+        // A checkpoint takes longer the larger the collection is, and folds wait for it; what is
+        // not covered by one makes the next opening longer.
+        let least = self.thresholds.checkpoint_bytes;
+        if after >= covered.clamp(least, least * CHECKPOINT_GROWTH_MAX) {
             // A checkpoint that cannot be written costs time at the next open, not data.
             let _ = self.checkpoint();
         }

@@ -99,7 +99,8 @@ pub fn open(
     state.sequence = position.sequence;
     state.position = position;
     let file_bytes = thresholds.log_file_bytes;
-    let log = LogWriter::new(Arc::clone(storage), &log_directory, recovery, file_bytes);
+    let log = LogWriter::new(Arc::clone(storage), &log_directory, recovery, file_bytes)
+        .with_spare_bytes_max(thresholds.spare_bytes_max);
     Ok(Recovered {
         state,
         allocator,

@@ -1,5 +1,6 @@
 //! A batch of queries over one snapshot.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use super::snapshot::Snapshot;
 use crate::batch::{Gate, Query, QueryInput, SearchRequest, check_vector};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
-use crate::index::{self, Candidate, Graph, Scratch, Selection};
+use crate::index::{self, Candidate, Graph, Scratch, Search, Selection};
 use crate::kernels::CodeQuery;
 use crate::limits::EF_SEARCH_MAX;
 use crate::record::Slot;
@@ -22,8 +23,15 @@ pub const EF_SEARCH_DEFAULT: usize = 64;
 /// The same where the built-in embedder made the vectors: they are spread far more evenly than a
 /// model's, and the graph tells them apart less well.
 pub const EF_SEARCH_LEXICAL_DEFAULT: usize = 128;
+/// Queries whose ways through the graph go on together.
+const TOGETHER_MAX: usize = 4;
 /// A beam that found too little is widened by this factor.
 const EF_GROWTH: usize = 4;
+
+thread_local! {
+    /// What a thread searches in; it grows with the largest collection and is used again.
+    static SCRATCHES: RefCell<[Scratch; TOGETHER_MAX]> = RefCell::default();
+}
 
 /// One match before its record is read: the slot and the exact score.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +47,7 @@ pub struct Match {
 pub struct Found {
     /// The matches, best first, ties by id; or why there are none.
     pub matches: Result<Vec<Match>>,
-    /// Time spent on this query.
+    /// Time spent on this query; queries that were answered together have equal shares.
     pub elapsed: Duration,
 }
 
@@ -51,6 +59,18 @@ pub struct Searcher<'a> {
     thresholds: &'a Thresholds,
     everything: Scope,
     filtered: HashMap<&'a Filter, Scope>,
+}
+
+/// A query that can be answered.
+struct Asked<'a> {
+    query: &'a Query,
+    vector: &'a [f32],
+    codes: CodeQuery,
+    scope: &'a Scope,
+    /// Candidates that are scored exactly.
+    wanted: usize,
+    /// Width of the beam, at first.
+    ef: usize,
 }
 
 /// The records that a query may return.
@@ -101,31 +121,76 @@ impl<'a> Searcher<'a> {
 
     /// Answers all queries, in request order, on the current pool's threads.
     pub fn run(&self, request: &SearchRequest, gate: &Gate) -> Vec<Found> {
-        let answer = |scratch: &mut Scratch, query: &Query| {
-            let began = Instant::now();
-            let matches = if gate.is_shut() {
-                Err(Error::new(ErrorCode::Cancelled, "the search was stopped"))
-            } else {
-                self.answer(query, request, scratch)
+        let each = request.queries.len().div_ceil(rayon::current_num_threads());
+        let answer = |queries: &[Query]| {
+            let answer = |scratches: &RefCell<[Scratch; TOGETHER_MAX]>| {
+                self.answer_some(queries, request, gate, &mut *scratches.borrow_mut())
             };
-            Found {
-                matches,
-                elapsed: began.elapsed(),
-            }
+            SCRATCHES.with(answer)
         };
-        request
-            .queries
-            .par_iter()
-            .map_init(Scratch::default, answer)
-            .collect()
+        let pieces = request.queries.par_chunks(each.clamp(1, TOGETHER_MAX));
+        let found: Vec<Vec<Found>> = pieces.map(answer).collect();
+        found.into_iter().flatten().collect()
     }
 
-    fn answer(
+    /// Answers some queries, whose ways through the graph go on together.
+    fn answer_some(
         &self,
-        query: &Query,
+        queries: &[Query],
         request: &SearchRequest,
-        scratch: &mut Scratch,
-    ) -> Result<Vec<Match>> {
+        gate: &Gate,
+        scratches: &mut [Scratch],
+    ) -> Vec<Found> {
+        let began = Instant::now();
+        let asked: Vec<Result<Asked<'_>>> = queries
+            .iter()
+            .map(|query| self.ask(query, request, gate))
+            .collect();
+        let walking: Vec<&Asked<'_>> = asked
+            .iter()
+            .flatten()
+            .filter(|asked| !self.is_scanned(asked))
+            .collect();
+        let visible = self.visible();
+        let searches: Vec<Search<'_>> = walking
+            .iter()
+            .map(|asked| self.search(asked, asked.ef, &visible))
+            .collect();
+        index::search_together(self.graph, &self.snapshot.entry, &searches, scratches);
+        let results = scratches.iter().map(|scratch| scratch.results().to_vec());
+        let walked: Vec<Vec<Candidate>> = results.take(searches.len()).collect();
+        let mut walked = walked.into_iter();
+        let Some(scratch) = scratches.first_mut() else {
+            return Vec::new();
+        };
+        let matches: Vec<Result<Vec<Match>>> = asked
+            .into_iter()
+            .map(|asked| {
+                let asked = asked?;
+                let found = if self.is_scanned(&asked) {
+                    self.scan(&asked, scratch)
+                } else {
+                    let found = walked.next().unwrap_or_default();
+                    self.completed(&asked, found, scratch)
+                };
+                self.exact(&asked, &found)
+            })
+            .collect();
+        let elapsed = began.elapsed() / queries.len().max(1) as u32;
+        let found = matches.into_iter();
+        found.map(|matches| Found { matches, elapsed }).collect()
+    }
+
+    /// Makes a query ready, or tells why it has no answer.
+    fn ask<'q>(
+        &'q self,
+        query: &'q Query,
+        request: &'q SearchRequest,
+        gate: &Gate,
+    ) -> Result<Asked<'q>> {
+        if gate.is_shut() {
+            return Err(Error::new(ErrorCode::Cancelled, "the search was stopped"));
+        }
         if let Some(error) = &query.refused {
             return Err(Error::clone(error));
         }
@@ -138,39 +203,52 @@ impl<'a> Searcher<'a> {
             Some(filter) => self.filtered.get(&**filter).unwrap_or(&self.everything),
             None => &self.everything,
         };
-        let codes = self.graph.query(vector);
-        let mut candidates = self.candidates(query, &codes, scope, scratch);
-        candidates.truncate(exact_count(query.limit));
-        self.exact(query, vector, &candidates)
+        let wanted = exact_count(query.limit);
+        Ok(Asked {
+            query,
+            vector,
+            codes: self.graph.query(vector),
+            scope,
+            wanted,
+            ef: query.ef_search.unwrap_or(self.default_ef()).max(wanted),
+        })
     }
 
-    /// The nearest records by code, at least as many as asked for where so many exist.
-    fn candidates(
+    /// Whether a query's records are so few that they are compared one by one.
+    fn is_scanned(&self, asked: &Asked<'_>) -> bool {
+        asked.scope.count <= self.thresholds.scan_rows_max
+    }
+
+    fn scan(&self, asked: &Asked<'_>, scratch: &mut Scratch) -> Vec<Candidate> {
+        let slots = self.slots(asked.scope);
+        index::scan(self.graph, &asked.codes, slots, asked.wanted, scratch).to_vec()
+    }
+
+    /// What the graph and the tail hold, from what a walk has found: at least as many as asked for
+    /// where so many exist. A beam that found too little is widened.
+    fn completed(
         &self,
-        query: &Query,
-        codes: &CodeQuery,
-        scope: &Scope,
+        asked: &Asked<'_>,
+        mut found: Vec<Candidate>,
         scratch: &mut Scratch,
     ) -> Vec<Candidate> {
-        let wanted = exact_count(query.limit);
-        let enough = query.limit.min(scope.count);
-        if scope.count <= self.thresholds.scan_rows_max {
-            return index::scan(self.graph, codes, self.slots(scope), wanted, scratch).to_vec();
-        }
-        let mut ef = query.ef_search.unwrap_or(self.default_ef()).max(wanted);
+        let enough = asked.query.limit.min(asked.scope.count);
+        let mut ef = asked.ef;
         loop {
-            let mut found = self.walk(codes, scope, ef, scratch);
-            let tail = index::scan(self.graph, codes, &scope.tail, wanted, scratch);
+            let tail = &asked.scope.tail;
+            let tail = index::scan(self.graph, &asked.codes, tail, asked.wanted, scratch);
             merge(&mut found, tail);
             if found.len() >= enough {
                 return found;
             }
             if ef >= EF_SEARCH_MAX {
-                break;
+                return self.scan(asked, scratch);
             }
             ef = (ef * EF_GROWTH).min(EF_SEARCH_MAX);
+            let visible = self.visible();
+            let search = self.search(asked, ef, &visible);
+            found = index::search(self.graph, &self.snapshot.entry, &search, scratch).to_vec();
         }
-        index::scan(self.graph, codes, self.slots(scope), wanted, scratch).to_vec()
     }
 
     fn default_ef(&self) -> usize {
@@ -181,31 +259,29 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    fn walk(
+    fn visible(&self) -> impl Fn(Slot) -> bool + '_ {
+        |slot| self.snapshot.is_alive(slot)
+    }
+
+    fn search<'s>(
         &self,
-        codes: &CodeQuery,
-        scope: &Scope,
+        asked: &'s Asked<'_>,
         ef: usize,
-        scratch: &mut Scratch,
-    ) -> Vec<Candidate> {
-        let visible = |slot: Slot| self.snapshot.is_alive(slot);
-        let selection = match &scope.allowed {
-            None => Selection::Visible(&visible),
+        visible: &'s dyn Fn(Slot) -> bool,
+    ) -> Search<'s> {
+        let selection = match &asked.scope.allowed {
+            None => Selection::Visible(visible),
             Some(allowed) => Selection::Allowed {
                 bitset: &allowed.bitset,
-                count: scope.count,
+                count: asked.scope.count,
                 total: self.everything.count,
             },
         };
-        index::search(
-            self.graph,
-            &self.snapshot.entry,
-            codes,
+        Search {
+            query: &asked.codes,
             ef,
-            &selection,
-            scratch,
-        )
-        .to_vec()
+            selection,
+        }
     }
 
     fn slots<'s>(&self, scope: &'s Scope) -> &'s [Slot] {
@@ -216,9 +292,10 @@ impl<'a> Searcher<'a> {
     }
 
     /// Scores candidates from the vectors as they were given.
-    fn exact(&self, query: &Query, vector: &[f32], candidates: &[Candidate]) -> Result<Vec<Match>> {
-        let mut matches = Vec::with_capacity(candidates.len());
-        for candidate in candidates {
+    fn exact(&self, asked: &Asked<'_>, candidates: &[Candidate]) -> Result<Vec<Match>> {
+        let (query, vector) = (asked.query, asked.vector);
+        let mut matches = Vec::with_capacity(asked.wanted);
+        for candidate in candidates.iter().take(asked.wanted) {
             let location = self.snapshot.slot(candidate.slot)?.row;
             let score = self.snapshot.files.with_row(location, |row| {
                 let stored = row.vector();

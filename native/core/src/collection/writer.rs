@@ -17,8 +17,11 @@ use super::stages::StagedBatch;
 use crate::batch::{Checked, Level, Plan, Row, WriteReply, WriteRequest, plan};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::FilterChanges;
-use crate::log::{Batch, LogWriter};
+use crate::log::{Batch, Location, LogWriter};
 use crate::record::Sequence;
+
+/// Rows of a batch from which on applying them takes as long as it takes to have a thread.
+const SYNC_BESIDE_ROWS_MIN: usize = 128;
 
 type Published = Box<dyn FnOnce() + Send>;
 
@@ -92,9 +95,10 @@ impl Writer {
     fn step(&mut self, work: Work) {
         self.publish_updates(work.updates);
         let mut pending = Vec::with_capacity(work.jobs.len());
-        for mut job in work.jobs {
+        let last = work.jobs.len().saturating_sub(1);
+        for (place, mut job) in work.jobs.into_iter().enumerate() {
             let before = self.state.sequence;
-            let reply = self.run_job(&mut job);
+            let reply = self.run_job(&mut job, place == last);
             let committed = self.state.sequence > before;
             pending.push(Pending {
                 request: job.request,
@@ -130,7 +134,8 @@ impl Writer {
         published.into_iter().for_each(|done| done());
     }
 
-    fn run_job(&mut self, job: &mut WriteJob) -> Result<WriteReply> {
+    /// `is_last` of its group: no batch comes between it and the group's sync.
+    fn run_job(&mut self, job: &mut WriteJob, is_last: bool) -> Result<WriteReply> {
         let WriteJob {
             request,
             checked,
@@ -138,7 +143,7 @@ impl Writer {
             ..
         } = job;
         match terms.step {
-            None => self.commit(request, checked, terms),
+            None => self.commit(request, checked, terms, is_last),
             Some(StageStep::Append(number)) => self.append_part(number, request, checked, terms),
             Some(StageStep::Commit(number)) => self.commit_stage(number, terms),
             Some(StageStep::Drop(number)) => self.drop_stage(number, terms),
@@ -151,6 +156,7 @@ impl Writer {
         request: &WriteRequest,
         checked: &Checked,
         terms: &Terms,
+        is_last: bool,
     ) -> Result<WriteReply> {
         self.check_stream_offset(request, terms)?;
         let plan = plan(request, checked, &self.state);
@@ -181,6 +187,29 @@ impl Writer {
                 .graph
                 .bound_length(&mut rows.iter().filter_map(Row::vector));
         }
+        let syncs =
+            is_last && self.durability == Durability::Always && rows.len() >= SYNC_BESIDE_ROWS_MIN;
+        let synced = self.apply(sequence, &rows, &old_texts, locations, syncs);
+        kept.remember(&mut self.state);
+        self.state.sequence = sequence;
+        self.state.position = self.log.position();
+        if synced {
+            self.note_synced();
+        }
+        Ok(reply(plan, sequence, terms))
+    }
+
+    /// Applies the rows of a batch, while the log is synced beside it where that is asked for.
+    /// Returns whether it was; a sync that failed has poisoned the log, which shows at the next.
+    fn apply(
+        &mut self,
+        sequence: Sequence,
+        rows: &[Row<'_>],
+        old_texts: &[Option<String>],
+        locations: Vec<Location>,
+        syncs: bool,
+    ) -> bool {
+        let log = &mut self.log;
         let mut applier = Applier {
             state: &mut self.state,
             allocator: &mut self.allocator,
@@ -188,14 +217,18 @@ impl Writer {
             sequence,
             filters: FilterChanges::default(),
         };
-        for ((row, old_text), location) in rows.iter().zip(&old_texts).zip(locations) {
-            applier.row(row, old_text.as_deref(), location);
-        }
-        applier.finish();
-        kept.remember(&mut self.state);
-        self.state.sequence = sequence;
-        self.state.position = self.log.position();
-        Ok(reply(plan, sequence, terms))
+        std::thread::scope(|scope| {
+            let sync = || log.sync();
+            // Where the system refuses a thread, the sync comes later.
+            let sync = syncs
+                .then(move || std::thread::Builder::new().spawn_scoped(scope, sync))
+                .and_then(std::io::Result::ok);
+            for ((row, old_text), location) in rows.iter().zip(old_texts).zip(locations) {
+                applier.row(row, old_text.as_deref(), location);
+            }
+            applier.finish();
+            sync.is_some_and(|sync| matches!(sync.join(), Ok(Ok(()))))
+        })
     }
 
     /// A chunk must begin where the stream's committed part ends: a gap would lose operations, an
@@ -308,11 +341,16 @@ impl Writer {
     fn sync(&mut self) -> Result<()> {
         if self.unsynced {
             self.log.sync()?;
-            self.unsynced = false;
-            self.synced = Instant::now();
-            self.shared.set_durable(self.state.sequence);
+            self.note_synced();
         }
         Ok(())
+    }
+
+    /// All that is applied is durable now.
+    fn note_synced(&mut self) {
+        self.unsynced = false;
+        self.synced = Instant::now();
+        self.shared.set_durable(self.state.sequence);
     }
 }
 

@@ -7,12 +7,19 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::assignments::Assignments;
 use super::entry::Entry;
+use super::first_look::FirstLook;
 use super::graph::Graph;
 use super::leaders::Leaders;
 use super::leaf::{self, Leaf};
 use super::repair::Repair;
 use super::workspace::Workspaces;
+use crate::kernels::CodeQuery;
 use crate::record::Slot;
+
+/// Leaders whose mean is a fair one for the first look.
+const LOOK_LEADERS_MIN: usize = 32;
+/// Growth of the leaders' count after which the first look is made anew.
+const LOOK_GROWTH: usize = 8;
 
 /// Builds and repairs one graph.
 ///
@@ -31,6 +38,9 @@ pub struct Builder {
     pub(super) in_degrees: Vec<AtomicU32>,
     /// Count of rows in the graph.
     pub(super) live: usize,
+    pub(super) first_look: Option<Arc<FirstLook>>,
+    /// Count of leaders when the center of the first look was chosen.
+    pub(super) looked_from: usize,
     pub(super) entry: Arc<Entry>,
     pub(super) workspaces: Workspaces,
     /// Rows that are out of their leaves, and wait for the next repair.
@@ -44,7 +54,9 @@ impl Builder {
     pub fn new(graph: Arc<Graph>) -> Self {
         let leaders = Leaders::new(graph.kernels(), graph.space().code_dimension());
         Builder {
-            entry: Arc::new(Entry::new(&leaders)),
+            entry: Arc::new(Entry::new(&leaders, None)),
+            first_look: None,
+            looked_from: 0,
             leaders,
             leaves: Vec::new(),
             assignments: Vec::new(),
@@ -114,7 +126,9 @@ impl Builder {
         let leaves: usize = self.leaves.iter().map(Leaf::bytes).sum();
         let rows = self.assignments.capacity() * size_of::<Assignments>()
             + self.in_degrees.capacity() * size_of::<AtomicU32>();
-        leaves + rows + self.leaders.codes().bytes_allocated()
+        let first_look = self.first_look.as_ref();
+        let signs = first_look.map_or(0, |first_look| first_look.bytes_allocated());
+        leaves + rows + signs + self.leaders.codes().bytes_allocated()
     }
 
     /// Makes room for a slot in what is kept by slot.
@@ -156,8 +170,33 @@ impl Builder {
         }
     }
 
+    /// Lets searches see the signs of rows, which no link leads to yet.
+    ///
+    /// The signs are those around the leaders' center, a fair sample's mean. It drifts, so once
+    /// the leaders are many times as many all signs are made anew around the mean of then, in a
+    /// table of their own: searches that began before keep theirs.
+    pub(super) fn show(&mut self, slots: &[Slot]) {
+        let leaders = self.leaders.len();
+        let is_due = leaders >= LOOK_LEADERS_MIN.max(LOOK_GROWTH * self.looked_from);
+        if is_due && FirstLook::pays(self.graph.codes().row_bytes()) {
+            let (center, _) = self.leaders.center();
+            self.make_first_look(center.clone(), leaders);
+        } else if let Some(first_look) = &self.first_look {
+            first_look.write(&self.graph, slots);
+        }
+    }
+
+    /// Makes the signs of all rows around a center.
+    pub(super) fn make_first_look(&mut self, center: CodeQuery, leaders: usize) {
+        let dimension = self.graph.space().code_dimension();
+        let first_look = FirstLook::new(self.graph.kernels(), dimension, center);
+        let all: Vec<Slot> = (0..self.assignments.len() as Slot).collect();
+        first_look.write(&self.graph, &all);
+        (self.first_look, self.looked_from) = (Some(Arc::new(first_look)), leaders);
+    }
+
     /// Makes the leaders of now the way in for searches.
     pub(super) fn renew_entry(&mut self) {
-        self.entry = Arc::new(Entry::new(&self.leaders));
+        self.entry = Arc::new(Entry::new(&self.leaders, self.first_look.clone()));
     }
 }

@@ -96,6 +96,16 @@ impl Beam {
         self.next = self.next.min(place);
     }
 
+    /// The distance that a row must be below to be taken in; none while there is room.
+    #[inline]
+    pub fn bound(&self) -> Option<f32> {
+        let last = self
+            .entries
+            .last()
+            .filter(|_| self.entries.len() >= self.width)?;
+        Some(distance_of((last >> 32) as u32))
+    }
+
     /// The nearest row that was not followed yet, now marked as followed.
     #[inline]
     pub fn follow(&mut self) -> Option<Slot> {

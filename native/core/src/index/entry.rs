@@ -1,5 +1,8 @@
 //! The way into the graph for searches: an unchanging copy of the leaders' panel.
 
+use std::sync::Arc;
+
+use super::first_look::FirstLook;
 use super::leaders::{Leaders, ScanBuffers, SignPanel};
 use super::survivors::Threshold;
 use crate::kernels::{CodeQuery, Kernels};
@@ -12,14 +15,21 @@ use crate::record::Slot;
 pub struct Entry {
     panel: SignPanel,
     slots: Vec<Slot>,
+    first_look: Option<Arc<FirstLook>>,
 }
 
 impl Entry {
-    pub(super) fn new(leaders: &Leaders) -> Self {
+    pub(super) fn new(leaders: &Leaders, first_look: Option<Arc<FirstLook>>) -> Self {
         Entry {
+            first_look,
             panel: leaders.panel().clone(),
             slots: leaders.slots().to_vec(),
         }
+    }
+
+    /// What searches see of a row first, where that pays.
+    pub(super) fn first_look(&self) -> Option<&FirstLook> {
+        self.first_look.as_deref()
     }
 
     /// Count of ways in; without any, the graph is empty.
@@ -32,18 +42,16 @@ impl Entry {
         self.slots.is_empty()
     }
 
-    /// The slots of about `target` leaders near a query; all of them where there are few. Two
-    /// leaders may lead to the same slot.
+    /// Calls `each` for every query (at most four) with its place and the slots of about `target`
+    /// leaders near it; of all of them where there are few. Two leaders may lead to one slot.
     pub(super) fn near(
         &self,
         kernels: Kernels,
-        query: &CodeQuery,
+        queries: &[&CodeQuery],
         target: usize,
         buffers: &mut ScanBuffers,
-        slots: &mut Vec<Slot>,
+        mut each: impl FnMut(usize, &mut dyn Iterator<Item = Slot>),
     ) {
-        slots.clear();
-        let queries = std::slice::from_ref(query);
         let mut threshold = Threshold::default();
         self.panel.shortlist(
             kernels,
@@ -51,12 +59,10 @@ impl Entry {
             target,
             &mut threshold,
             buffers,
-            |_, places| {
-                slots.extend(
-                    places
-                        .iter()
-                        .filter_map(|&place| self.slots.get(place as usize)),
-                );
+            |query, places| {
+                let slots = places.iter();
+                let mut slots = slots.filter_map(|&place| self.slots.get(place as usize).copied());
+                each(query, &mut slots);
             },
         );
     }

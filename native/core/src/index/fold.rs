@@ -137,6 +137,7 @@ impl Builder {
         clock.lap(&mut counters.leaders_ms);
 
         let slots: Vec<Slot> = rows.iter().map(|&(slot, _)| slot).collect();
+        self.show(&slots);
         self.route(&slots, counters);
         clock.lap(&mut counters.route_ms);
 

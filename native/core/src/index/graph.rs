@@ -173,6 +173,13 @@ impl Graph {
         self.kernels.distances_among(slot, &self.codes, slots, out);
     }
 
+    /// As [`Graph::distances`], to rows whose codes were asked for before.
+    #[inline]
+    pub(super) fn distances_asked(&self, query: &CodeQuery, slots: &[Slot], out: &mut Vec<f32>) {
+        out.resize(slots.len(), 0.0);
+        self.kernels.distances_asked(query, &self.codes, slots, out);
+    }
+
     /// The distances from a query to some rows, in their order.
     #[inline]
     pub(super) fn distances(&self, query: &CodeQuery, slots: &[Slot], out: &mut Vec<f32>) {

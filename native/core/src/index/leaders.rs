@@ -54,7 +54,7 @@ impl SignPanel {
     pub fn shortlist(
         &self,
         kernels: Kernels,
-        queries: &[CodeQuery],
+        queries: &[&CodeQuery],
         target: usize,
         threshold: &mut Threshold,
         buffers: &mut ScanBuffers,

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use crate::kernels;
 use crate::limits::RECORDS_MAX;
 use crate::record::Slot;
 
@@ -84,11 +85,13 @@ impl LinkRows {
         links.get(..count).unwrap_or(links)
     }
 
-    /// Begins to load a list that will soon be read: the loads are issued, nothing waits for them.
+    /// Asks for a list that will soon be read, whatever its length: to read the length would be
+    /// to wait for it.
     #[inline]
-    pub fn touch(&self, slot: Slot) {
-        for line in self.row(slot).chunks(LINE_WORDS) {
-            std::hint::black_box(line.first().map(|word| word.load(Relaxed)));
+    pub fn prefetch(&self, slot: Slot) {
+        let (chunk, row) = locate(slot);
+        if let Some(chunk) = self.chunks.get(chunk).and_then(OnceLock::get) {
+            kernels::prefetch(self.words(chunk, row));
         }
     }
 

@@ -12,6 +12,7 @@ mod builder;
 mod candidate;
 mod codes;
 mod entry;
+mod first_look;
 mod fold;
 mod forward;
 mod graph;
@@ -39,7 +40,7 @@ pub use graph::{Graph, IndexParameters};
 pub use metric::{Metric, score};
 pub use repair::RepairCounters;
 pub use scan::scan;
-pub use search::{Scratch, Selection, search};
+pub use search::{Scratch, Search, Selection, search, search_together};
 
 #[cfg(test)]
 mod tests;

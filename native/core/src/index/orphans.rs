@@ -1,7 +1,7 @@
 //! Rows that no link leads to, and how they are found again.
 
 use super::builder::Builder;
-use super::search::{self, Scratch, Selection};
+use super::search::{self, Scratch, Search, Selection};
 use crate::record::Slot;
 
 /// Beam widths at which a row that a search can reach and that has room is looked for.
@@ -38,9 +38,12 @@ impl Builder {
         let links = self.graph.links();
         for width in WIDTHS {
             let others = |slot: Slot| slot != orphan && self.contains(slot);
-            let selection = Selection::Visible(&others);
-            let found =
-                search::search(&self.graph, &self.entry, &query, width, &selection, scratch);
+            let search = Search {
+                query: &query,
+                ef: width,
+                selection: Selection::Visible(&others),
+            };
+            let found = search::search(&self.graph, &self.entry, &search, scratch);
             let with_room = |&slot: &Slot| links.count(slot) < links.capacity();
             let near = || found.iter().map(|candidate| candidate.slot);
             if near().any(|parent| links.list(parent).any(|link| link == orphan)) {

@@ -5,6 +5,7 @@ use super::graph::Graph;
 use super::leaders::Leaders;
 use super::survivors::Threshold;
 use super::workspace::Workspace;
+use crate::kernels::CodeQuery;
 use crate::record::Slot;
 
 /// Leaders whose int8 distance is computed, of all that the 1-bit scan saw.
@@ -35,17 +36,17 @@ pub(super) fn nearest_leaders(
         for (&slot, query) in slots.iter().zip(&mut *queries) {
             graph.row_query(slot, query);
         }
-        let asked = &queries[..slots.len()];
+        let asked: Vec<&CodeQuery> = queries.iter().take(slots.len()).collect();
         let panel = leaders.panel();
         panel.shortlist(
             kernels,
-            asked,
+            &asked,
             SHORTLIST,
             &mut threshold,
             scan,
             |place, near| {
                 distances.resize(near.len(), 0.0);
-                kernels.distances(&asked[place], leaders.codes(), near, distances);
+                kernels.distances(asked[place], leaders.codes(), near, distances);
                 evaluations += near.len();
                 keys.clear();
                 keys.extend(

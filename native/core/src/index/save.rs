@@ -4,13 +4,14 @@
 //!
 //! | section | content |
 //! |---|---|
-//! | head | magic, dimension, metric, m, ef_construction, length bound (0: none), slots, rows, leaders, leaders at the last centering |
+//! | head | magic, dimension, metric, m, ef_construction, length bound (0: none), slots, rows, leaders, leaders at the last centering, leaders at the making of the first look (0: none) |
 //! | center | scale, bias, codes |
+//! | center of the first look, if any | scale, bias, codes |
 //! | rows, by slot | slot, scale, bias, codes; count of links, links; count of leaves, (leaf, distance) each |
 //! | leaders, by number | slot, scale, bias, codes; threshold, split bound, count of members, members |
 //! | end | XXH3-64 of all before it |
 //!
-//! Panels and in-degrees are made anew from these. Only rows of the graph are saved: codes of
+//! Panels, first looks and in-degrees are made anew from these. Only rows of the graph are saved: codes of
 //! slots that were encoded but not folded are the caller's to encode again.
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::kernels::CodeQuery;
 use crate::limits::RECORDS_MAX;
 use crate::record::Slot;
 
-const MAGIC: &[u8; 8] = b"VLYGRAF1";
+const MAGIC: &[u8; 8] = b"VLYGRAF2";
 const CHECKSUM_BYTES: usize = 8;
 
 impl Builder {
@@ -77,7 +78,11 @@ impl Builder {
         put(out, self.leaders.len() as u32);
         let (center, centered_at) = self.leaders.center();
         put(out, centered_at as u32);
+        put(out, self.looked_from as u32);
         put_code(out, center);
+        if let Some(first_look) = &self.first_look {
+            put_code(out, first_look.center());
+        }
     }
 
     /// Makes the builder that was saved, and fills a new graph that has its parameters.
@@ -95,9 +100,13 @@ impl Builder {
         }
         let mut reader = Reader { bytes: body };
         let head = Head::read(&mut reader, &graph)?;
+        let look = head.look.clone();
         let mut builder = Builder::new(graph);
         builder.load_rows(&mut reader, &head)?;
         builder.load_leaders(&mut reader, head)?;
+        if let Some((looked_from, center)) = look {
+            builder.make_first_look(center, looked_from);
+        }
         if !reader.bytes.is_empty() {
             return Err(corrupted("its length"));
         }
@@ -263,6 +272,8 @@ struct Head {
     leaders: usize,
     centered_at: usize,
     center: CodeQuery,
+    /// Of the first look, where there is one: the count of leaders at its making, and its center.
+    look: Option<(usize, CodeQuery)>,
 }
 
 impl Head {
@@ -281,7 +292,12 @@ impl Head {
         }
         let (slots, rows) = (reader.number()? as usize, reader.number()? as usize);
         let (leaders, centered_at) = (reader.number()? as usize, reader.number()? as usize);
+        let looked_from = reader.number()? as usize;
         let center = reader.code(graph)?;
+        let look = match looked_from {
+            0 => None,
+            _ => Some((looked_from, reader.code(graph)?)),
+        };
         if slots > RECORDS_MAX || rows > slots || (rows == 0) != (leaders == 0) {
             return Err(corrupted("the count of rows"));
         }
@@ -291,6 +307,7 @@ impl Head {
             leaders,
             centered_at,
             center,
+            look,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::candidate::{Beam, Candidate};
 use super::entry::Entry;
+use super::first_look::{FirstLook, LookQuery};
 use super::graph::Graph;
 use super::leaders::ScanBuffers;
 use super::workspace::Visited;
@@ -63,86 +64,221 @@ pub struct Scratch {
     scan: ScanBuffers,
     visited: Visited,
     beam: Beam,
+    asked: LookQuery,
+    /// Rows whose distances come next.
+    near: Vec<Slot>,
     pub(super) slots: Vec<Slot>,
     pub(super) distances: Vec<f32>,
     pub(super) keys: Vec<u64>,
     pub(super) results: Vec<Candidate>,
     /// Distances computed by the last search or scan.
     pub evaluations: usize,
+    /// Rows at which the last search had a first look.
+    pub looks: usize,
+}
+
+impl Scratch {
+    /// What the last search or scan found, nearest first.
+    pub fn results(&self) -> &[Candidate] {
+        &self.results
+    }
+}
+
+/// What one query asks of the graph.
+#[derive(Clone, Copy)]
+pub struct Search<'a> {
+    /// The query.
+    pub query: &'a CodeQuery,
+    /// How many rows to find.
+    pub ef: usize,
+    /// Which rows may be found.
+    pub selection: Selection<'a>,
+}
+
+impl Search<'_> {
+    /// The filter, where so few rows pass it that the others are stepped over.
+    fn two_hops(&self) -> Option<&[u64]> {
+        match self.selection {
+            Selection::Allowed { bitset, .. } if self.selection.share() < TWO_HOP_SHARE_MAX => {
+                Some(bitset)
+            }
+            _ => None,
+        }
+    }
+
+    /// The beam is `ef` wide; under a filter that most rows pass, wider by their share.
+    fn width(&self) -> usize {
+        if self.two_hops().is_some() {
+            return self.ef;
+        }
+        let widened = (self.ef as f32 / self.selection.share()) as usize;
+        self.ef.max(widened.min(BEAM_WIDTH_MAX))
+    }
 }
 
 /// Finds up to `ef` rows near a query among those that the selection admits, nearest first.
 ///
-/// The beam is `ef` wide; under a filter that most rows pass, wider by their share. Fewer rows
-/// than were asked for mean that too many near ones were not admitted: a wider `ef` finds more,
-/// and [`super::scan`] of the admitted rows finds all.
+/// Fewer rows than were asked for mean that too many near ones were not admitted: a wider `ef`
+/// finds more, and [`super::scan`] of the admitted rows finds all.
 pub fn search<'a>(
     graph: &Graph,
     entry: &Entry,
-    query: &CodeQuery,
-    ef: usize,
-    selection: &Selection<'_>,
+    search: &Search<'_>,
     scratch: &'a mut Scratch,
 ) -> &'a [Candidate] {
-    let share = selection.share();
-    let two_hops = match selection {
-        Selection::Allowed { bitset, .. } if share < TWO_HOP_SHARE_MAX => Some(*bitset),
-        _ => None,
-    };
-    let widened = (ef as f32 / share) as usize;
-    let width = if two_hops.is_some() {
-        ef
-    } else {
-        ef.max(widened.min(BEAM_WIDTH_MAX))
-    };
-    begin(graph, entry, query, width, scratch);
-    while let Some(slot) = scratch.beam.follow() {
-        match two_hops {
-            Some(allowed) => gather_two_hops(graph, slot, allowed, scratch),
-            None => gather(graph, slot, scratch),
-        }
-        scratch
-            .slots
-            .iter()
-            .for_each(|&slot| graph.codes().prefetch(slot));
-        if let Some(next) = scratch.beam.peek() {
-            graph.links().touch(next);
-        }
-        offer(graph, query, scratch);
-    }
-    scratch.visited.clear();
-    scratch.results.clear();
-    let admitted = scratch
-        .beam
-        .candidates()
-        .filter(|found| selection.admits(found.slot));
-    scratch.results.extend(admitted.take(ef));
+    search_together(
+        graph,
+        entry,
+        std::slice::from_ref(search),
+        std::slice::from_mut(scratch),
+    );
     &scratch.results
 }
 
-fn begin(graph: &Graph, entry: &Entry, query: &CodeQuery, width: usize, scratch: &mut Scratch) {
-    let Scratch {
-        scan,
-        visited,
-        beam,
-        slots,
-        ..
-    } = scratch;
-    beam.reset(width);
-    entry.near(graph.kernels(), query, WAYS_IN, scan, slots);
-    slots.retain(|&slot| visited.insert(slot));
-    scratch.evaluations = 0;
-    offer(graph, query, scratch);
+/// As [`search`], for some queries at once: while what one of them needs is on its way from
+/// memory, the others are at work. Each has a scratch of its own, where its results are, see
+/// [`Scratch::results`].
+pub fn search_together(
+    graph: &Graph,
+    entry: &Entry,
+    searches: &[Search<'_>],
+    scratches: &mut [Scratch],
+) {
+    let first_look = entry.first_look();
+    for (searches, scratches) in searches.chunks(4).zip(scratches.chunks_mut(4)) {
+        begin(graph, entry, searches, scratches);
+    }
+    let mut walking = true;
+    while walking {
+        walking = false;
+        for (search, scratch) in searches.iter().zip(&mut *scratches) {
+            walking |= step(graph, first_look, search, scratch);
+        }
+        for (_, scratch) in searches.iter().zip(&mut *scratches) {
+            look(graph, first_look, scratch);
+        }
+    }
+    for (search, scratch) in searches.iter().zip(scratches) {
+        let Scratch {
+            visited,
+            beam,
+            results,
+            ..
+        } = scratch;
+        visited.clear();
+        results.clear();
+        let admitted = beam
+            .candidates()
+            .filter(|found| search.selection.admits(found.slot));
+        results.extend(admitted.take(search.ef));
+    }
 }
 
-/// Computes the distances of `scratch.slots` and offers them to the beam.
+/// Finds the ways in of up to four searches and offers them to their beams.
+fn begin(graph: &Graph, entry: &Entry, searches: &[Search<'_>], scratches: &mut [Scratch]) {
+    let Some((first, _)) = scratches.split_first_mut() else {
+        return;
+    };
+    let mut scan = std::mem::take(&mut first.scan);
+    let queries: Vec<&CodeQuery> = searches.iter().map(|search| search.query).collect();
+    let near = |place: usize, slots: &mut dyn Iterator<Item = Slot>| {
+        let scratch: &mut Scratch = &mut scratches[place];
+        scratch.near.clear();
+        scratch.visited.clear();
+        let visited = &mut scratch.visited;
+        scratch
+            .near
+            .extend(slots.filter(|&slot| visited.insert(slot)));
+    };
+    entry.near(graph.kernels(), &queries, WAYS_IN, &mut scan, near);
+    for (search, scratch) in searches.iter().zip(&mut *scratches) {
+        scratch.beam.reset(search.width());
+        (scratch.evaluations, scratch.looks) = (0, 0);
+        scratch
+            .near
+            .iter()
+            .for_each(|&slot| graph.codes().prefetch(slot));
+        if let Some(first_look) = entry.first_look() {
+            first_look.ask(search.query, &mut scratch.asked);
+        }
+        offer(graph, search.query, scratch);
+    }
+    if let Some(first) = scratches.first_mut() {
+        first.scan = scan;
+    }
+}
+
+/// Follows the links of the nearest row that was not followed yet; false where there is none.
+///
+/// It runs one step late on purpose: while the signs of this row's neighbors are on their way
+/// from memory, the distances of the neighbors before them are computed, whose codes were asked
+/// for then.
+#[inline]
+fn step(
+    graph: &Graph,
+    first_look: Option<&FirstLook>,
+    search: &Search<'_>,
+    scratch: &mut Scratch,
+) -> bool {
+    scratch.slots.clear();
+    if let Some(slot) = scratch.beam.follow() {
+        match search.two_hops() {
+            Some(allowed) => gather_two_hops(graph, slot, allowed, scratch),
+            None => gather(graph, slot, scratch),
+        }
+    } else if scratch.near.is_empty() {
+        return false;
+    }
+    if let Some(first_look) = first_look {
+        let slots = scratch.slots.iter();
+        slots.for_each(|&slot| first_look.prefetch(slot));
+    }
+    offer(graph, search.query, scratch);
+    if let Some(next) = scratch.beam.peek() {
+        graph.links().prefetch(next);
+    }
+    true
+}
+
+/// Moves those of `scratch.slots` that may be near enough for the beam to `scratch.near`, and
+/// asks for their codes.
+#[inline]
+fn look(graph: &Graph, first_look: Option<&FirstLook>, scratch: &mut Scratch) {
+    let Scratch {
+        beam,
+        asked,
+        slots,
+        near,
+        looks,
+        ..
+    } = scratch;
+    match (first_look, beam.bound()) {
+        (Some(first_look), Some(bound)) => {
+            first_look.select(asked, bound, slots, near);
+            *looks += slots.len();
+        }
+        _ => std::mem::swap(slots, near),
+    }
+    near.iter().for_each(|&slot| graph.codes().prefetch(slot));
+}
+
+/// Computes the distances of `scratch.near`, whose codes were asked for, and offers them to the
+/// beam.
 #[inline]
 fn offer(graph: &Graph, query: &CodeQuery, scratch: &mut Scratch) {
-    graph.distances(query, &scratch.slots, &mut scratch.distances);
-    scratch.evaluations += scratch.slots.len();
-    for (&slot, &distance) in scratch.slots.iter().zip(&scratch.distances) {
-        scratch.beam.offer(distance, slot);
+    let Scratch {
+        beam,
+        near,
+        distances,
+        evaluations,
+        ..
+    } = scratch;
+    graph.distances_asked(query, near, distances);
+    *evaluations += near.len();
+    for (&slot, &distance) in near.iter().zip(&*distances) {
+        beam.offer(distance, slot);
     }
+    near.clear();
 }
 
 /// The neighbors of a row that were not met before.

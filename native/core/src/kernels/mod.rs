@@ -37,7 +37,7 @@ const INSTRUCTION_SET_VARIABLE: &str = "VOLLEY_INSTRUCTION_SET";
 pub enum InstructionSet {
     /// Portable Rust.
     Scalar,
-    /// x86-64 with AVX2: 256 bits.
+    /// x86-64 with AVX2 and POPCNT: 256 bits.
     Avx2,
     /// x86-64 with AVX-512 F, BW, VL, VNNI and VPOPCNTDQ: 512 bits.
     Avx512,
@@ -72,10 +72,13 @@ impl InstructionSet {
         match self {
             InstructionSet::Scalar => true,
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => is_x86_feature_detected!("avx2"),
+            InstructionSet::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")
+            }
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 => {
                 is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("popcnt")
                     && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
@@ -104,6 +107,15 @@ impl fmt::Display for InstructionSet {
 #[derive(Clone, Copy, Debug)]
 pub struct Kernels {
     instruction_set: InstructionSet,
+}
+
+/// Asks the processor to bring a list near: a hint that waits for nothing.
+#[inline]
+pub fn prefetch<T>(list: &[T]) {
+    let per_line = (rows::LINE_BYTES / size_of::<T>().max(1)).max(1);
+    list.iter()
+        .step_by(per_line)
+        .for_each(rows::prefetch_line_of);
 }
 
 /// Calls the function of this name in the module of the instruction set.
@@ -137,6 +149,9 @@ pub struct Encoded {
     /// Sum of the squares of the codes.
     pub square_sum: i32,
 }
+
+/// Bits of each number of a query for [`Kernels::bit_dots`].
+pub const BIT_PLANES: usize = 4;
 
 /// A query for [`Kernels::distances`].
 #[derive(Clone, Debug, PartialEq)]
@@ -239,6 +254,22 @@ impl Kernels {
         self.distances_of(&query.codes, scale_and_bias, rows, slots, true, out);
     }
 
+    /// As [`Kernels::distances`], to rows that were asked for before with [`CodeRows::prefetch`].
+    ///
+    /// # Panics
+    /// As [`Kernels::dot_rows`].
+    #[inline]
+    pub fn distances_asked(
+        self,
+        query: &CodeQuery,
+        rows: &CodeRows,
+        slots: &[Slot],
+        out: &mut [f32],
+    ) {
+        let scale_and_bias = (query.scale, query.bias);
+        self.distances_of(&query.codes, scale_and_bias, rows, slots, false, out);
+    }
+
     /// As [`Kernels::distances`], from a row of the arena, whose codes are read where they are.
     ///
     /// # Panics
@@ -302,6 +333,25 @@ impl Kernels {
     pub fn row_signs(self, slot: Slot, rows: &CodeRows, center: &CodeQuery, words: &mut [u32]) {
         let (scale, _) = rows.scale_and_bias(slot);
         self.residual_signs(rows.codes(slot), scale, &center.codes, center.scale, words);
+    }
+
+    /// `out[i]` = the sum of a query's numbers, each of [`BIT_PLANES`] bits, over the bits that
+    /// are set in the row of `slots[i]`.
+    ///
+    /// Bit `b` of the number for bit `k` of a row is bit `k % 64` of `planes[k / 64][b]`; bit `k`
+    /// of a row is bit `k % 8` of its byte `k / 8`. Rows may be longer than the planes.
+    ///
+    /// # Panics
+    /// If `out` is not as long as `slots`.
+    pub fn bit_dots(
+        self,
+        planes: &[[u64; BIT_PLANES]],
+        rows: &CodeRows,
+        slots: &[Slot],
+        out: &mut [u32],
+    ) {
+        assert_eq!(out.len(), slots.len(), "dots for the slots");
+        dispatch!(self, bit_dots(planes, rows, slots, out));
     }
 
     /// Estimates how near every member is to each of one to four queries: a larger score is

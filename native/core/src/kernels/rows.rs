@@ -20,6 +20,7 @@ use crate::record::Slot;
 
 /// Bytes of a cache line: rows begin on one and are padded to a whole number of them.
 pub(super) const LINE_BYTES: usize = 64;
+pub(super) const WORDS_PER_LINE: usize = LINE_BYTES / 8;
 /// Rows per chunk.
 const CHUNK_ROWS: usize = 4096;
 /// Chunks of an arena: 2^31 rows, the most records of a collection. Their table takes address
@@ -41,6 +42,12 @@ impl Line {
             bytes.copy_from_slice(&word.load(Relaxed).to_le_bytes().map(u8::cast_signed));
         }
         codes
+    }
+
+    /// The line as words; the first byte is in the lowest bits of the first.
+    #[inline(always)]
+    pub(super) fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().map(|word| word.load(Relaxed))
     }
 
     fn store(&self, codes: &[i8]) {
@@ -215,6 +222,14 @@ impl CodeRows {
         }
     }
 
+    /// Eight bytes of a row, the first in the lowest bits; zero behind the row's end and in a row
+    /// that was never written.
+    #[inline]
+    pub fn word(&self, slot: Slot, place: usize) -> u64 {
+        let line = self.row(slot).get(place / WORDS_PER_LINE);
+        line.map_or(0, |line| line.0[place % WORDS_PER_LINE].load(Relaxed))
+    }
+
     /// The scale and the bias that were written with the row.
     #[inline]
     pub fn scale_and_bias(&self, slot: Slot) -> (f32, f32) {
@@ -231,12 +246,20 @@ impl CodeRows {
     /// Asks the processor to bring the row, its scale and its bias near: a hint, never a fault.
     #[inline]
     pub fn prefetch(&self, slot: Slot) {
+        self.prefetch_codes(slot);
+        if let Some((lines, row)) = self.chunk(slot) {
+            prefetch_line_of(self.scale_word(lines, row));
+        }
+    }
+
+    /// As [`CodeRows::prefetch`], without scale and bias.
+    #[inline]
+    pub fn prefetch_codes(&self, slot: Slot) {
         if let Some((lines, row)) = self.chunk(slot) {
             let first = row * self.lines_per_row;
             for line in &lines[first..first + self.lines_per_row] {
                 prefetch_line_of(line);
             }
-            prefetch_line_of(self.scale_word(lines, row));
         }
     }
 
@@ -295,9 +318,9 @@ fn locate(slot: Slot) -> (usize, usize) {
     (slot / CHUNK_ROWS, slot % CHUNK_ROWS)
 }
 
-/// Asks for the cache line in which a place begins.
+/// Asks for the cache line in which a place begins: a hint that waits for nothing.
 #[inline(always)]
-fn prefetch_line_of<T>(place: &T) {
+pub(super) fn prefetch_line_of<T>(place: &T) {
     let place = std::ptr::from_ref(place);
     #[cfg(target_arch = "x86_64")]
     {

@@ -4,8 +4,8 @@
 //! written here, never fused, and sums run over sixteen lanes that [`tree_sum`] joins.
 
 use super::panels::{PANEL_MEMBERS, Panels};
-use super::rows::{CodeRows, LINE_BYTES};
-use super::{Encoded, PanelQuery, ScoreSum};
+use super::rows::{CodeRows, LINE_BYTES, WORDS_PER_LINE};
+use super::{BIT_PLANES, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
 
 /// The largest magnitude of a code.
@@ -53,6 +53,28 @@ pub(super) fn dot_rows(query: &[i8], rows: &CodeRows, slots: &[Slot], _far: bool
         *out = lines
             .map(|(query, line)| dot_codes(query, &line.load()))
             .sum();
+    }
+}
+
+/// See [`super::Kernels::bit_dots`]. Inlined into each instruction set, whose way to count bits it
+/// then uses.
+#[inline(always)]
+pub(super) fn bit_dots(
+    planes: &[[u64; BIT_PLANES]],
+    rows: &CodeRows,
+    slots: &[Slot],
+    out: &mut [u32],
+) {
+    for (out, &slot) in out.iter_mut().zip(slots) {
+        let mut counts = [0; BIT_PLANES];
+        for (line, planes) in rows.row(slot).iter().zip(planes.chunks(WORDS_PER_LINE)) {
+            for (word, planes) in line.words().zip(planes) {
+                for (count, plane) in counts.iter_mut().zip(planes) {
+                    *count += (word & plane).count_ones();
+                }
+            }
+        }
+        *out = (0..).zip(counts).map(|(plane, count)| count << plane).sum();
     }
 }
 

@@ -242,6 +242,38 @@ proptest! {
     }
 
     #[test]
+    fn bit_dots_sum_the_numbers_of_the_bits_that_are_set(
+        (numbers, rows) in (1usize..20).prop_flat_map(|words| {
+            (vec(0u8..16, words * 64), vec(vec(any::<i8>(), words * 8 + 16), 1..9))
+        }),
+    ) {
+        let arena = CodeRows::new(rows[0].len());
+        let slots = write_rows(&arena, &rows);
+        let mut planes = vec![[0u64; BIT_PLANES]; numbers.len() / 64];
+        for (bit, number) in numbers.iter().enumerate() {
+            for (plane, word) in planes[bit / 64].iter_mut().enumerate() {
+                *word |= u64::from(number >> plane & 1) << (bit % 64);
+            }
+        }
+        let is_set = |row: &[i8], bit: usize| row[bit / 8].cast_unsigned() >> (bit % 8) & 1 == 1;
+        let expected: Vec<u32> = rows
+            .iter()
+            .map(|row| {
+                let set = (0..numbers.len()).filter(|&bit| is_set(row, bit));
+                set.map(|bit| u32::from(numbers[bit])).sum()
+            })
+            .collect();
+        for kernels in Kernels::available() {
+            let mut dots = vec![0; slots.len()];
+            kernels.bit_dots(&planes, &arena, &slots, &mut dots);
+            prop_assert_eq!(&dots, &expected);
+        }
+        let word = arena.word(slots[0], numbers.len() / 64);
+        let bytes: Vec<u8> = rows[0][numbers.len() / 8..].iter().map(|code| code.cast_unsigned()).collect();
+        prop_assert_eq!(&word.to_le_bytes()[..], &bytes[..8]);
+    }
+
+    #[test]
     fn at_least_marks_what_reaches_the_threshold(
         scores in vec(prop_oneof![4 => -1f32..1.0, 1 => Just(0.25)], 0..300),
         threshold in prop_oneof![Just(0.25), Just(f32::NEG_INFINITY), -1f32..1.0],

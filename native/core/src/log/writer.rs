@@ -74,6 +74,8 @@ pub struct LogWriter {
     /// Buffers of the frames of the file that was sealed last. Filled again, they cost none of
     /// the page faults that fresh memory does.
     spare_buffers: Vec<Vec<u8>>,
+    /// Most bytes of them.
+    spare_bytes_max: usize,
     /// What the first failure said.
     poisoned: Option<String>,
 }
@@ -97,8 +99,15 @@ impl LogWriter {
             end: recovery.position,
             open_stages: BTreeSet::new(),
             spare_buffers: Vec::new(),
+            spare_bytes_max: size(file_bytes_max),
             poisoned: None,
         }
+    }
+
+    /// Keeps at most so many bytes of buffers for reuse; usually all of a file's.
+    pub fn with_spare_bytes_max(mut self, bytes: usize) -> Self {
+        self.spare_bytes_max = bytes;
+        self
     }
 
     /// An encoder with room for rows of so many bytes.
@@ -377,7 +386,8 @@ impl LogWriter {
             return Ok(());
         };
         sync_active(&mut active)?;
-        self.spare_buffers = active.file.seal_mapped(&*self.storage, active.length)?;
+        let buffers = active.file.seal_mapped(&*self.storage, active.length)?;
+        self.spare_buffers = within(buffers, self.spare_bytes_max);
         Ok(())
     }
 
@@ -399,6 +409,16 @@ impl LogWriter {
         });
         Ok(())
     }
+}
+
+/// The first buffers that together take no more than so many bytes.
+fn within(mut buffers: Vec<Vec<u8>>, bytes_max: usize) -> Vec<Vec<u8>> {
+    let mut bytes = 0;
+    buffers.retain(|buffer| {
+        bytes += buffer.capacity();
+        bytes <= bytes_max
+    });
+    buffers
 }
 
 fn sync_active(active: &mut ActiveFile) -> Result<()> {

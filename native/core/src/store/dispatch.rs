@@ -141,7 +141,13 @@ impl Call {
             self.ticket = Some(self.inner.order.ticket());
         }
         let inner = Arc::clone(&self.inner);
-        inner.pools.foreground().spawn(move || {
+        let pool = match codec::verb(&incoming.line) {
+            "batches.get" | "batches.cancel" | "memory.reserve" | "memory.release" => {
+                inner.pools.control()
+            }
+            _ => inner.pools.foreground(),
+        };
+        pool.spawn(move || {
             // A panic unwinds through the call, whose drop answers the caller and returns the
             // ticket; nothing else is held here.
             let _ = catch_unwind(AssertUnwindSafe(move || {

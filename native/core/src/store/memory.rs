@@ -132,10 +132,7 @@ pub fn reserve(call: Call, bytes: usize, class: Class) {
     }
     let batch = Arc::clone(call.batch());
     let admitted = move |reservation| {
-        inner
-            .pools
-            .foreground()
-            .spawn(move || keep(call, reservation));
+        inner.pools.control().spawn(move || keep(call, reservation));
     };
     if let Some(number) = budget.reserve(needed, class, Box::new(admitted)) {
         batch.when_stopped_waiting(Box::new(move || budget.withdraw(number)));

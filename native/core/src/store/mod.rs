@@ -46,6 +46,9 @@ use running::Running;
 use stages::Stages;
 use unembedded::Unembedded;
 
+/// Log buffers that a collection keeps for reuse take at most one part in so many of the budget.
+const SPARE_SHARE: usize = 32;
+
 /// The path of a store that lives in memory and ends with its last handle.
 pub const MEMORY: &str = ":memory:";
 
@@ -234,13 +237,15 @@ impl Inner {
         path: Option<PathBuf>,
         storage: Arc<dyn Storage>,
         options: StoreOptions,
-        thresholds: Thresholds,
+        mut thresholds: Thresholds,
         lock: Option<StoreLock>,
         budget: Arc<Budget>,
     ) -> Result<Arc<Self>> {
         let catalog = Catalog::open(&*storage)?;
         let pools = Arc::new(Pools::new(options.thread_count())?);
         let settings = &options.batch_operations;
+        let spare_bytes_max = settings.budget_bytes() / SPARE_SHARE;
+        thresholds.spare_bytes_max = thresholds.spare_bytes_max.min(spare_bytes_max);
         let write_defaults = WriteOptions {
             atomic: settings.atomic_by_default,
             ..WriteOptions::default()

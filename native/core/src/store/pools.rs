@@ -1,4 +1,4 @@
-//! The two pools of threads that a store owns and joins when it closes.
+//! The pools of threads that a store owns and joins when it closes.
 
 use std::sync::Mutex;
 use std::thread::JoinHandle;
@@ -7,21 +7,24 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
 
-/// Foreground threads (plan, search, encode) and indexer threads, which have lower priority.
+/// Foreground threads (plan, search, encode), one thread for control, and indexer threads, which
+/// have lower priority.
 #[derive(Debug)]
 pub struct Pools {
     foreground: JoinedPool,
+    control: JoinedPool,
     indexer: JoinedPool,
 }
 
 impl Pools {
-    /// Starts both pools with the given count of threads each.
+    /// Starts the pools, those that work with the given count of threads each.
     ///
     /// # Errors
     /// `INTERNAL` where the system refuses a thread.
     pub fn new(threads: usize) -> Result<Self> {
         Ok(Pools {
             foreground: JoinedPool::new("volley", threads, 0)?,
+            control: JoinedPool::new("volley-control", 1, 0)?,
             indexer: JoinedPool::new("volley-index", threads, 10)?,
         })
     }
@@ -29,6 +32,13 @@ impl Pools {
     /// Where requests are decoded, checked and answered.
     pub fn foreground(&self) -> &ThreadPool {
         self.foreground.pool()
+    }
+
+    /// Where calls are answered that only look at tables: how far batches are, their cancellation,
+    /// reservations. In the foreground they would wait behind the very work that they are about.
+    /// One thread, so they are answered in the order in which they came.
+    pub fn control(&self) -> &ThreadPool {
+        self.control.pool()
     }
 
     /// Where the graph is built.

@@ -15,7 +15,7 @@ pub struct BatchOperations {
     pub max_memory_usage_mb: usize,
     /// Chunks of one stream that are in work at the same time, 1 to 256.
     pub parallel_workers: usize,
-    /// Operations of a stream's chunk, 1 to 100,000.
+    /// Operations of a stream's first chunk, 1 to 100,000; further ones grow to ten times as many.
     pub chunk_size: usize,
     /// Whether a write that does not say is all or nothing.
     pub atomic_by_default: bool,

@@ -20,6 +20,7 @@ use volley_core::store::{CallContext, Store, StoreOptions};
 /// Sizes so small that every path is taken within a few hundred operations.
 pub const SMALL: Thresholds = Thresholds {
     log_file_bytes: 32 * 1024,
+    spare_bytes_max: 32 * 1024,
     tail_rows_max: 96,
     fold_rows_min: 24,
     fold_rows_max: 64,

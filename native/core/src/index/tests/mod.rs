@@ -83,7 +83,12 @@ impl Built {
         let mut scratch = Scratch::default();
         let query = self.graph.query(query);
         let entry = self.builder.entry();
-        let found = search(&self.graph, &entry, &query, ef, selection, &mut scratch);
+        let asked = Search {
+            query: &query,
+            ef,
+            selection: *selection,
+        };
+        let found = search(&self.graph, &entry, &asked, &mut scratch);
         assert!(found.is_sorted_by(|left, right| {
             candidate::key(left.distance, left.slot) < candidate::key(right.distance, right.slot)
         }));

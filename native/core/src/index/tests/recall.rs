@@ -48,14 +48,12 @@ fn the_nearest_are_found_in_very_few_dimensions() {
             let codes = built.graph.query(query);
             let exact = scan(&built.graph, &codes, &slots, 10, &mut scratch).to_vec();
             let entry = built.builder.entry();
-            let found = search(
-                &built.graph,
-                &entry,
-                &codes,
-                64,
-                &Selection::All,
-                &mut scratch,
-            );
+            let asked = Search {
+                query: &codes,
+                ef: 64,
+                selection: Selection::All,
+            };
+            let found = search(&built.graph, &entry, &asked, &mut scratch);
             let bound = exact.last().map_or(0.0, |last| last.distance);
             hits += found
                 .iter()

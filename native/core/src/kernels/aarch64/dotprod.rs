@@ -7,7 +7,7 @@ use std::arch::asm;
 use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
 use super::super::rows::{CodeRows, LINE_BYTES, Line};
 use super::super::scalar;
-pub(in super::super) use super::neon::{at_least, encode, panel_scores, residual_signs};
+pub(in super::super) use super::neon::{at_least, bit_dots, encode, panel_scores, residual_signs};
 use super::neon::{load_codes, sum_lanes};
 use crate::record::Slot;
 

@@ -12,7 +12,7 @@ use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
 use super::super::rows::{CodeRows, LINE_BYTES, Line};
 use super::super::scalar::{self, CODE_MAX};
-use super::super::{Encoded, PanelQuery, ScoreSum};
+use super::super::{BIT_PLANES, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
 
 /// Words whose bit counts fit a byte.
@@ -146,6 +146,16 @@ pub(super) fn sum_lanes(sums: [int32x4_t; 4]) -> [i32; 4] {
     // SAFETY: `lanes` is 16 bytes long and the store has no alignment.
     unsafe { vst1q_s32(lanes.as_mut_ptr(), total) }
     lanes
+}
+
+#[target_feature(enable = "neon")]
+pub(in super::super) fn bit_dots(
+    planes: &[[u64; BIT_PLANES]],
+    rows: &CodeRows,
+    slots: &[Slot],
+    out: &mut [u32],
+) {
+    scalar::bit_dots(planes, rows, slots, out);
 }
 
 #[target_feature(enable = "neon")]

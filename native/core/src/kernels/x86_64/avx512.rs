@@ -10,7 +10,7 @@ use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
 use super::super::rows::{CodeRows, LINE_BYTES, Line};
 use super::super::scalar::{self, CODE_MAX};
-use super::super::{Encoded, PanelQuery, ScoreSum};
+use super::super::{BIT_PLANES, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
 
 /// Adds 128 to a byte when it is exclusively or-ed.
@@ -103,6 +103,16 @@ fn dot_four(
         }
     }
     sums.map(|sum| _mm512_reduce_add_epi32(sum) - excess)
+}
+
+#[target_feature(enable = "avx512f,popcnt")]
+pub(in super::super) fn bit_dots(
+    planes: &[[u64; BIT_PLANES]],
+    rows: &CodeRows,
+    slots: &[Slot],
+    out: &mut [u32],
+) {
+    scalar::bit_dots(planes, rows, slots, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]

@@ -1,0 +1,31 @@
+import { VolleyError } from '../errors.js';
+import type { StreamRules } from './options.js';
+
+/**
+ * Calls `stop` when something outside a stream wants its end: the caller's signal, its deadline,
+ * or a store that closes.
+ *
+ * @returns Ends the listening.
+ */
+export function listenOutside(
+  { signal, deadlineMs }: Pick<StreamRules, 'signal' | 'deadlineMs'>,
+  closing: AbortSignal,
+  stop: (reason: unknown) => void,
+): () => void {
+  const cancel = () => stop(signal?.reason);
+  const close = () => stop(new VolleyError('STORE_CLOSED', 'the store was closed'));
+  const late = () => {
+    const message = `the stream's deadline of ${deadlineMs} ms has passed`;
+    const details = { deadlineMs };
+    stop(new VolleyError('DEADLINE_EXCEEDED', message, { retriable: true, details }));
+  };
+  signal?.addEventListener('abort', cancel, { once: true });
+  closing.addEventListener('abort', close, { once: true });
+  const timer = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs);
+  if (signal?.aborted) cancel();
+  return () => {
+    signal?.removeEventListener('abort', cancel);
+    closing.removeEventListener('abort', close);
+    clearTimeout(timer);
+  };
+}
