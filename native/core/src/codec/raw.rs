@@ -106,14 +106,21 @@ fn nested_len(text: &[u8]) -> usize {
 fn plain_len(text: &[u8]) -> usize {
     let (blocks, _) = text.as_chunks::<BLOCK>();
     // Without a way out of the middle, a block is compared with vector instructions.
-    let is_plain = |block: &&[u8; BLOCK]| !block.iter().fold(false, |any, byte| any | marks(byte));
+    let is_plain = |block: &&[u8; BLOCK]| block.iter().fold(0, |any, &byte| any | mark(byte)) == 0;
     let passed = blocks.iter().take_while(is_plain).count() * BLOCK;
     let rest = text.get(passed..).unwrap_or_default();
-    passed + rest.iter().position(marks).unwrap_or(rest.len())
+    passed
+        + rest
+            .iter()
+            .position(|&byte| mark(byte) != 0)
+            .unwrap_or(rest.len())
 }
 
-fn marks(byte: &u8) -> bool {
-    matches!(byte, b'"' | b'[' | b']' | b'{' | b'}')
+/// 1 for a quote or a bracket, else 0: numbers, where a choice of characters would be a jump.
+fn mark(byte: u8) -> u8 {
+    // Square brackets differ from curly ones in this bit alone.
+    let curly = byte | 0x20;
+    u8::from(byte == b'"') | u8::from(curly == b'{') | u8::from(curly == b'}')
 }
 
 /// The place behind the closing quote of the string that begins at a place.
