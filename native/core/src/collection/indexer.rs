@@ -2,6 +2,7 @@
 //! dead records, writes checkpoints and compacts the log, one thing at a time.
 
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::config::Thresholds;
@@ -13,7 +14,7 @@ use super::snapshot::Snapshot;
 use super::{checkpoint, compaction};
 use crate::codec::CompactReport;
 use crate::error::{Error, Result};
-use crate::index::Builder;
+use crate::index::{Builder, Frozen};
 use crate::log::Position;
 use crate::record::Slot;
 use crate::storage::Storage;
@@ -27,6 +28,9 @@ const REPAIR_URGENT_SHARE: usize = 2;
 
 /// Checkpoints of large collections are this many times rarer at most.
 const CHECKPOINT_GROWTH_MAX: u64 = 4;
+/// After a checkpoint that could not be written, the log grows by this share of what makes the
+/// first one due before the next is tried.
+const CHECKPOINT_RETRY_SHARE: u64 = 8;
 
 /// The state that only the indexer's thread touches.
 pub struct Indexer {
@@ -50,11 +54,23 @@ pub struct Indexer {
     pub repairing: Vec<Slot>,
     /// How many of the snapshot's dead rows the builder knows of: the oldest.
     pub buried: usize,
+    /// The checkpoint that is being written beside the folds. Until it is done no repair begins:
+    /// it would free slots, whose codes the checkpoint still reads.
+    pub writing: Option<Writing>,
+    /// Where the log was when the last checkpoint was begun: after one that could not be written,
+    /// the next waits for more of it.
+    pub attempted: Position,
+}
+
+/// A checkpoint under way.
+pub struct Writing {
+    thread: JoinHandle<Result<()>>,
+    position: Position,
 }
 
 impl Indexer {
-    /// Works until it is told to close, and gives the builder back.
-    pub fn run(mut self) -> Builder {
+    /// Works until it is told to close, and leaves the graph as it is then.
+    pub fn run(mut self) -> Frozen {
         let mut waiting_since: Option<Instant> = None;
         let mut hurry = false;
         loop {
@@ -64,14 +80,15 @@ impl Indexer {
                 .take(self.patience(waiting_since, hurry));
             if wishes.close {
                 self.refuse(wishes);
-                // A graph is saved whole; that dead rows are out of it shows at the next opening.
+                self.finish_checkpoint();
+                // That dead rows are out of the graph shows at the next opening.
                 self.bury(&self.shared.snapshot());
                 let builder = &mut self.builder;
-                self.pools.indexer().install(|| {
+                return self.pools.indexer().install(|| {
                     builder.begin_repair();
                     builder.continue_repair(usize::MAX);
+                    builder.freeze()
                 });
-                return self.builder;
             }
             hurry |= wishes.hurry;
             let snapshot = self.shared.snapshot();
@@ -156,6 +173,9 @@ impl Indexer {
     /// do not wait for it.
     fn repair_if_due(&mut self) {
         let snapshot = self.shared.snapshot();
+        if self.writing.is_some() {
+            return;
+        }
         if self.builder.is_repairing() {
             let next = snapshot.dead.len() - self.repairing.len();
             let is_urgent = next > snapshot.count() as usize / REPAIR_URGENT_SHARE;
@@ -196,40 +216,86 @@ impl Indexer {
     }
 
     fn checkpoint_if_due(&mut self) {
+        if self
+            .writing
+            .as_ref()
+            .is_some_and(|writing| writing.thread.is_finished())
+        {
+            self.finish_checkpoint();
+        }
+        if self.writing.is_some() || self.builder.is_repairing() {
+            return;
+        }
         let snapshot = self.shared.snapshot();
         let after = snapshot.files.bytes_after(self.checkpointed);
         let covered = snapshot.files.bytes_after(Position::default()) - after;
-        // A checkpoint takes longer the larger the collection is, and folds wait for it; what is
-        // not covered by one makes the next opening longer.
+        // A checkpoint writes the whole collection again, so it is rarer the larger that is; what
+        // is not covered by one makes the next opening longer.
         let least = self.thresholds.checkpoint_bytes;
-        if after >= covered.clamp(least, least * CHECKPOINT_GROWTH_MAX) {
-            // A checkpoint that cannot be written costs time at the next open, not data.
-            let _ = self.checkpoint();
+        let new = snapshot.files.bytes_after(self.attempted);
+        if after >= covered.clamp(least, least * CHECKPOINT_GROWTH_MAX)
+            && new >= least / CHECKPOINT_RETRY_SHARE
+        {
+            self.attempted = snapshot.position;
+            drop(snapshot);
+            self.begin_checkpoint();
+        }
+    }
+
+    /// Writes a checkpoint of now beside the folds. One that cannot be written costs time at the
+    /// next opening, not data.
+    fn begin_checkpoint(&mut self) {
+        let Ok(source) = self.freeze() else { return };
+        let position = source.snapshot.position;
+        let (storage, directory) = (Arc::clone(&self.storage), self.directory.clone());
+        let shared = Arc::clone(&self.shared);
+        let write = move || {
+            let written = checkpoint::write(&*storage, &directory, &source);
+            drop(source);
+            shared.mailbox.ask(|wishes| wishes.look = true);
+            written
+        };
+        let thread = std::thread::Builder::new().name("volley-checkpoint".to_owned());
+        let thread = thread.spawn(write).ok();
+        self.writing = thread.map(|thread| Writing { thread, position });
+    }
+
+    /// Waits for the checkpoint that is being written, if any.
+    fn finish_checkpoint(&mut self) {
+        if let Some(Writing { thread, position }) = self.writing.take()
+            && matches!(thread.join(), Ok(Ok(())))
+        {
+            self.checkpointed = position;
         }
     }
 
     fn checkpoint(&mut self) -> Result<()> {
-        // A graph is saved whole, without dead rows.
+        self.finish_checkpoint();
         self.continue_repair(usize::MAX);
-        let snapshot = self.shared.snapshot();
-        if !snapshot.dead.is_empty() {
-            self.begin_repair(&snapshot);
-            self.continue_repair(usize::MAX);
-        }
-        // What a checkpoint stands on must not be lost in a crash that the checkpoint survives.
+        let source = self.freeze()?;
+        checkpoint::write(&*self.storage, &self.directory, &source)?;
+        self.checkpointed = source.snapshot.position;
+        Ok(())
+    }
+
+    /// The collection as it is now, for a checkpoint.
+    fn freeze(&mut self) -> Result<checkpoint::Source> {
+        // What a checkpoint stands on must not be lost in a crash that the checkpoint survives;
+        // and behind this the snapshot knows of every fold.
         self.publish(IndexUpdate::Sync);
         let snapshot = self.shared.snapshot();
         if self.shared.durable() < snapshot.sequence {
             return Err(Error::internal("the log could not be synced"));
         }
-        checkpoint::write(&*self.storage, &self.directory, &snapshot, &self.builder)?;
-        self.checkpointed = snapshot.position;
-        Ok(())
+        let builder = &self.builder;
+        let graph = self.pools.indexer().install(|| builder.freeze());
+        Ok(checkpoint::Source { snapshot, graph })
     }
 
     /// Copies the live rows of files with many dead rows together, makes a checkpoint that
     /// knows the new places, and only then removes the old files.
     fn compact(&mut self) -> Result<CompactReport> {
+        self.finish_checkpoint();
         let before = self.shared.snapshot();
         let dying = compaction::dying_files(&before)?;
         if !dying.is_empty() {
