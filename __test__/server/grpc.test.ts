@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { constants } from 'node:http2';
+import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import test, { type ExecutionContext } from 'ava';
 import protobuf from 'protobufjs';
 import type { RequestLog, ServeOptions } from '../../src/server/index.js';
@@ -31,6 +31,17 @@ test('a refusal has the code as its reason, and says when to come back', async (
   const over = await t.throwsAsync<GrpcError>(client.call('BatchInsertVectors', large));
   t.like(over, { status: 3, code: 'BATCH_TOO_LARGE' });
   t.like(over?.details, { limit: '1', actual: '2' });
+});
+
+test('a client may send a whole batch ahead of the reading', async (t) => {
+  const { server } = await served(t, { grpc: 0 });
+  const session: ClientHttp2Session = connect(`http://${server.grpc}`);
+  t.teardown(() => session.close());
+  await once(session, 'connect');
+  // The answer to a ping comes behind all that the server has said before.
+  await new Promise((resolve) => session.ping((...answer) => resolve(answer)));
+  t.is(session.remoteSettings.initialWindowSize, 4 * 1024 * 1024);
+  t.is(session.state.remoteWindowSize, 16 * 1024 * 1024);
 });
 
 test('a failed batch is no error of the call', async (t) => {

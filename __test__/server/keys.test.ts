@@ -42,6 +42,24 @@ test('a key may do what its scopes and collections say', async (t) => {
   t.is((await request(`${url}/health`, 'GET')).status, 200);
 });
 
+test('unknown keys of every length get the same answer', async (t) => {
+  const { url } = await served(t, { rest: 0, keys: KEYS });
+  const guesses = ['r', 'root-ke', 'root-key-', 'Root-key', 'root-kez', 'x'.repeat(4096)];
+  for (const guess of guesses) {
+    const answer = await request(`${url}/metrics`, 'GET', undefined, bearer(guess));
+    t.is(answer.status, 401, guess);
+    t.like(answer.json, { error_code: 'UNAUTHENTICATED', detail: 'the key is unknown' }, guess);
+  }
+});
+
+test('a key is compared with all entries, also behind the one that it matches', async (t) => {
+  const log: RequestLog[] = [];
+  const twins = [1, 2, 3].map((n) => ({ ...(KEYS[1] as ApiKey), name: `twin ${n}` }));
+  const { url } = await served(t, { rest: 0, keys: twins, log: (entry) => log.push(entry) });
+  await request(`${url}/api/v1/collections`, 'GET', undefined, bearer('reader-key'));
+  t.is(log[0]?.caller, 'twin 3');
+});
+
 test("a caller's rate and memory share are its own", async (t) => {
   const { url } = await served(t, { rest: 0, keys: KEYS });
   const path = `${url}/api/v1/collections`;

@@ -25,11 +25,14 @@ export interface CallContext {
 export interface NativeStore {
   /** Opens the files. Called once, before anything else. */
   open(): Promise<Uint8Array>;
-  /** Hands over one request. Body, block and context are copied before it returns. */
+  /**
+   * Hands over one request. Body, block and context are copied before it returns; a body may come
+   * in the pieces in which it arrived.
+   */
   call(
     line: string,
     format: Format,
-    body: Uint8Array,
+    body: Uint8Array | Uint8Array[],
     block?: Float32Array,
     context?: CallContext,
   ): Promise<Uint8Array>;

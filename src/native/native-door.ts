@@ -35,12 +35,13 @@ export class NativeDoor implements Door {
    * One request whose body stays as it came.
    *
    * @param line The verb and, behind a space, the fields that came beside the body as JSON.
+   * @param body All of it, or the pieces in which it arrived.
    * @returns The reply in the body's format; refusals are JSON whatever the format.
    */
   send(
     line: string,
     format: Format,
-    body: Uint8Array,
+    body: Uint8Array | Uint8Array[],
     context: CallContext,
     block?: Float32Array,
   ): Promise<Uint8Array> {

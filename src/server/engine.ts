@@ -10,7 +10,8 @@ export interface EngineRequest {
   /** The fields that came beside the body: a collection in a path, a key in a header. */
   readonly beside: Readonly<Record<string, unknown>>;
   readonly format: Format;
-  readonly body: Uint8Array;
+  /** All of it, or the pieces in which it arrived. */
+  readonly body: Uint8Array | Uint8Array[];
   /** The collection, where the carrier knows it: its embedder may be asked for. */
   readonly collection: string | undefined;
   /** What is known of the call, not of the batch. */

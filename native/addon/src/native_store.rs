@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use napi::bindgen_prelude::{Env, Float32ArraySlice, Object, Result, Uint8ArraySlice};
+use napi::bindgen_prelude::{Either, Env, Float32ArraySlice, Object, Result, Uint8ArraySlice};
 use napi_derive::napi;
 use volley_core::error;
 
@@ -52,14 +52,15 @@ impl NativeStore {
         Ok(promise)
     }
 
-    /// Hands over one request. Body, block and context are copied before it returns.
+    /// Hands over one request. Body, block and context are copied before it returns; a body may
+    /// come in the pieces in which it arrived.
     #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
     pub fn call<'env>(
         &self,
         env: &'env Env,
         line: String,
         format: String,
-        body: Uint8ArraySlice,
+        body: Either<Uint8ArraySlice, Vec<Uint8ArraySlice>>,
         block: Option<Float32ArraySlice>,
         context: Option<CallContext>,
     ) -> Result<Object<'env>> {
@@ -71,7 +72,10 @@ impl NativeStore {
                 return Ok(promise);
             }
         };
-        let body = body.to_vec();
+        let body = match body {
+            Either::A(whole) => whole.to_vec(),
+            Either::B(pieces) => whole(&pieces),
+        };
         let block = block.map_or_else(Vec::new, |block| block.to_vec());
         let context = context.unwrap_or_default().into_engine();
         let handed_over = guarded(move || {
@@ -98,6 +102,14 @@ impl NativeStore {
         spawn("volley-close", reply, move || opened.close());
         Ok(promise)
     }
+}
+
+fn whole(pieces: &[Uint8ArraySlice<'_>]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
+    for piece in pieces {
+        body.extend_from_slice(piece);
+    }
+    body
 }
 
 fn spawn(name: &str, reply: Reply, work: impl FnOnce() -> error::Result<()> + Send + 'static) {

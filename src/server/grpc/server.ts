@@ -3,7 +3,8 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { VolleyError } from '../../errors.js';
 import type { Service } from '../service.js';
-import { type GrpcService, grpcService, STREAM_WINDOW_BYTES } from './service.js';
+import { type GrpcService, grpcService } from './service.js';
+import { widenWindows } from './window.js';
 
 /** Milliseconds for replies to reach their callers when the server stops. */
 const GOODBYE_MS = 2000;
@@ -32,7 +33,6 @@ export async function startGrpc(
   const server = new Server({
     'grpc.max_receive_message_length': service.requestBytesMax,
     'grpc.max_send_message_length': -1,
-    'grpc-node.flow_control_window': STREAM_WINDOW_BYTES,
   });
   const grpc = addVectorStore(server, service);
   const credentials =
@@ -47,6 +47,7 @@ export async function startGrpc(
       reject(new VolleyError('INVALID_ARGUMENT', message, { details: { field: 'port' }, cause }));
     });
   });
+  widenWindows(server);
   return {
     address: `${name}:${bound}`,
     close: () => {

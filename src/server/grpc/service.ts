@@ -50,7 +50,7 @@ const OFFSET = 40;
 const CREDIT_BYTES = 41;
 
 /** Bytes of a stream's requests that wait for their replies, at most (and one request more). */
-export const STREAM_WINDOW_BYTES = 16 * 1024 * 1024;
+const STREAM_WINDOW_BYTES = 16 * 1024 * 1024;
 
 type Unary = ServerUnaryCall<Buffer, Buffer>;
 type Stream = ServerDuplexStream<Buffer, Buffer>;

@@ -7,6 +7,13 @@ import type { RequestMemory } from '../memory.js';
 /** Bytes of a refused body that are read and thrown away, so that its sender hears why. */
 const DISCARDED_BYTES_MAX = 64 * 1024 * 1024;
 
+/** A whole body, as it arrived. */
+export interface Body {
+  readonly pieces: Buffer[];
+  /** How many there are in all pieces. */
+  readonly bytes: number;
+}
+
 /** How long a body may keep its reader waiting. */
 export interface Patience {
   readonly ms: number;
@@ -84,6 +91,7 @@ export async function* piecesOf(
 /**
  * Reads a whole body, for whose bytes there is memory before they are kept.
  *
+ * @returns Its pieces: put together they would take as much memory again.
  * @throws VolleyError `BATCH_TOO_LARGE` over the limit, `OVERLOADED` over the budget, and what
  *   {@link piecesOf} throws.
  */
@@ -91,7 +99,7 @@ export async function readBody(
   request: IncomingMessage,
   memory: RequestMemory,
   limits: { readonly requestBytesMax: number; readonly bodyArrivalMs: number },
-): Promise<Buffer> {
+): Promise<Body> {
   const { 'content-length': length, 'content-encoding': encoding = 'identity' } = request.headers;
   const declared = length === undefined ? undefined : Number(length);
   const bytesMax = limits.requestBytesMax;
@@ -105,8 +113,7 @@ export async function readBody(
     await memory.grow(bytes, expected);
     pieces.push(piece);
   }
-  const [only] = pieces;
-  return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces, bytes);
+  return { pieces, bytes };
 }
 
 /** Reads on and keeps nothing; a sender who does not stop is cut off. */

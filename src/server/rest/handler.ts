@@ -4,7 +4,7 @@ import type { CallContext, Format } from '../../native/door.js';
 import { RequestMemory } from '../memory.js';
 import type { Exchange, Service } from '../service.js';
 import { volleyError } from '../service.js';
-import { discardBody, readBody } from './body.js';
+import { type Body, discardBody, readBody } from './body.js';
 import { followBatch } from './events.js';
 import { type OriginRules, refuseStrangers } from './origin.js';
 import { answerPlain, wrongMethod } from './plain.js';
@@ -21,7 +21,7 @@ export type RestHandler = (request: IncomingMessage, response: ServerResponse) =
 /** Without keys these are all that keeps pages of strangers out; see {@link refuseStrangers}. */
 export type RestOptions = OriginRules;
 
-const EMPTY_BODY = Buffer.from('{}');
+const EMPTY_BODY: Body = { pieces: [Buffer.from('{}')], bytes: 2 };
 
 /**
  * The REST routes, for a server of one's own:
@@ -140,7 +140,7 @@ async function run(
   const format = hasBody ? formatOf(type) : 'json';
   const context = { ...service.context(pass), ...callContext(request) };
   const memory = new RequestMemory(engine, pass, route.verb);
-  let body: Uint8Array = EMPTY_BODY;
+  let body = EMPTY_BODY;
   let reply: Uint8Array;
   try {
     if (hasBody) body = await readBody(request, memory, service);
@@ -148,7 +148,7 @@ async function run(
       verb: route.verb,
       beside: fields,
       format,
-      body,
+      body: body.pieces,
       collection: parameters.collection,
       context: { ...context, ...memory.context },
     });
@@ -157,7 +157,12 @@ async function run(
     await memory.release();
   }
   const { atomicByDefault } = engine;
-  const { status, code } = replyStatus(route, reply, { format, body, fields, atomicByDefault });
+  const { status, code } = replyStatus(route, reply, {
+    format,
+    body: body.pieces,
+    fields,
+    atomicByDefault,
+  });
   if (parameters.id !== undefined) reply = onlyRecord(reply, parameters.id);
   const { bytes, headers } = await encodedReply(reply, header(request, 'accept-encoding'));
   response.writeHead(status, {
@@ -166,7 +171,7 @@ async function run(
     ...headers,
   });
   response.end(bytes);
-  return { code, bytesIn: hasBody ? body.length : 0, bytesOut: bytes.length };
+  return { code, bytesIn: hasBody ? body.bytes : 0, bytesOut: bytes.length };
 }
 
 /** What the caller says of the call itself. */

@@ -22,7 +22,8 @@ const BATCH_VERBS = ['insert', 'update', 'delete', 'write', 'search'];
 export interface Asked {
   /** What its body is written in. */
   readonly format: Format;
-  readonly body: Uint8Array;
+  /** The body's pieces. */
+  readonly body: readonly Uint8Array[];
   /** The fields that came beside the body. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** Whether a write that does not say is atomic. */
@@ -51,8 +52,9 @@ export function replyStatus(
 function isAtomic(verb: string, { format, body, fields, atomicByDefault }: Asked): boolean {
   const byDefault = verb === 'search' ? false : atomicByDefault;
   if (typeof fields.atomic === 'boolean') return fields.atomic;
-  const end = format === 'float32' ? body.indexOf(0x0a) : body.length;
-  const text = textOf(body.subarray(0, end));
+  const whole = Buffer.concat(body);
+  const end = format === 'float32' ? whole.indexOf(0x0a) : whole.length;
+  const text = textOf(whole.subarray(0, end));
   if (!MAY_SAY_ATOMIC.test(text)) return byDefault;
   const { atomic } = JSON.parse(text) as { atomic?: boolean | null };
   return atomic ?? byDefault;

@@ -1,8 +1,7 @@
 //! The float32 block beside a header, cut into rows.
 
-use serde_json::value::RawValue;
-
 use super::fields::Fields;
+use super::raw::Raw;
 use super::value;
 use crate::batch::{VectorRange, Vectors};
 use crate::error::{Error, Result};
@@ -68,7 +67,7 @@ impl Block {
         Ok(Rows::Even(self.block_len / count))
     }
 
-    fn cut_by(&self, lengths: &[&RawValue], count: usize) -> Result<Vec<Option<VectorRange>>> {
+    fn cut_by(&self, lengths: &[Raw<'_>], count: usize) -> Result<Vec<Option<VectorRange>>> {
         if lengths.len() != count {
             let message = format!(
                 "`lengths` has {} entries for {count} elements",
@@ -85,7 +84,7 @@ impl Block {
                 ranges.push(None);
                 continue;
             }
-            let len = value::integer("lengths", raw)? as usize;
+            let len = value::integer("lengths", *raw)? as usize;
             // Each length is at most 2^53: the sum stays far from overflow while it is bounded.
             if len > self.block_len - start {
                 return Err(self.wrong_sum("more than"));
@@ -107,21 +106,30 @@ impl Block {
         Error::invalid("lengths", message).with("numbers", self.block_len)
     }
 
-    /// One element's vector: its row, or the list that stands in the element; not both.
-    pub(super) fn vector(
-        &mut self,
-        name: &'static str,
-        inline: Option<&RawValue>,
-        row: Option<VectorRange>,
-    ) -> Result<Option<VectorRange>> {
-        let Some(raw) = inline else { return Ok(row) };
-        if row.is_some() {
-            let message = format!("`{name}` is given both in the element and in the block");
-            return Err(Error::invalid(name, message));
+    /// Takes the numbers of further elements.
+    pub(super) fn numbers(&self) -> Numbers {
+        Numbers {
+            values: Vec::new(),
+            first: self.block_len,
         }
-        let start = self.vectors.values.len();
-        let len = value::numbers(name, raw, &mut self.vectors.values)?;
-        Ok(Some(VectorRange { start, len }))
+    }
+
+    /// Makes room for so many numbers of elements.
+    pub(super) fn reserve(&mut self, numbers: usize) {
+        self.vectors.values.reserve_exact(numbers);
+    }
+
+    /// Adds the numbers of some elements, whose vectors stand behind all others from now on.
+    pub(super) fn add<'r>(
+        &mut self,
+        numbers: &Numbers,
+        vectors: impl Iterator<Item = &'r mut VectorRange>,
+    ) {
+        let others = self.vectors.values.len() - self.block_len;
+        for range in vectors.filter(|range| range.start >= self.block_len) {
+            range.start += others;
+        }
+        self.vectors.values.extend_from_slice(&numbers.values);
     }
 
     /// All numbers, once every element has its vector.
@@ -142,5 +150,37 @@ impl Block {
             return Err(Error::invalid("block", message).with("numbers", self.block_len));
         }
         Ok(())
+    }
+}
+
+/// The vectors that stand in elements; their places are counted from the block's end.
+#[derive(Default)]
+pub(super) struct Numbers {
+    values: Vec<f32>,
+    first: usize,
+}
+
+impl Numbers {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// One element's vector: its row of the block, or the list that stands in the element; not
+    /// both.
+    pub(super) fn vector(
+        &mut self,
+        name: &'static str,
+        inline: Option<Raw<'_>>,
+        row: Option<VectorRange>,
+    ) -> Result<Option<VectorRange>> {
+        let Some(raw) = inline else { return Ok(row) };
+        if row.is_some() {
+            let message = format!("`{name}` is given both in the element and in the block");
+            return Err(Error::invalid(name, message));
+        }
+        let start = self.first + self.values.len();
+        let len = value::numbers(name, raw, &mut self.values)?;
+        Ok(Some(VectorRange { start, len }))
     }
 }

@@ -1,8 +1,7 @@
 //! Requests that make collections.
 
-use serde_json::value::RawValue;
-
 use super::fields::{Fields, missing};
+use super::raw::Raw;
 use super::request::{CreateCollection, Embedder, Hnsw, Request};
 use super::value;
 use crate::error::{Error, ErrorCode, Result};
@@ -94,7 +93,7 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 /// The embedder, and the dimension where it tells one.
-fn embedder(raw: &RawValue) -> Result<(Option<Embedder>, Option<usize>)> {
+fn embedder(raw: Raw<'_>) -> Result<(Option<Embedder>, Option<usize>)> {
     if raw.get().starts_with('"') {
         value::word("embedder", raw, &[("lexical", ())])?;
         return Ok((Some(Embedder::Lexical), None));
@@ -125,7 +124,7 @@ fn embedder_label(name: &'static str, fields: &mut Fields<'_>) -> Result<String>
     Ok(label)
 }
 
-fn hnsw(raw: &RawValue) -> Result<Hnsw> {
+fn hnsw(raw: Raw<'_>) -> Result<Hnsw> {
     let defaults = Hnsw::default();
     let mut fields = Fields::default();
     fields.read("`hnsw`", raw)?;

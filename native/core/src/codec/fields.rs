@@ -4,13 +4,9 @@
 //! that a bad one is reported by its field's name, and a bad element fails alone.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::RangeInclusive;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
+use super::raw::Raw;
 use super::value;
 use crate::error::{Error, ErrorCode, Result};
 
@@ -20,68 +16,61 @@ const CLIP_CHARACTERS: usize = 64;
 /// The fields of an object that were not taken yet.
 #[derive(Default)]
 pub(super) struct Fields<'a> {
-    entries: Vec<(Name<'a>, &'a RawValue)>,
+    /// A name is owned only where it is written with escapes.
+    entries: Vec<(Cow<'a, str>, Raw<'a>)>,
     known: Vec<&'static str>,
 }
-
-/// A field's name; owned only where it is written with escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Fields<'a> {
     /// The fields of a request's body.
     pub(super) fn of_body(text: &'a str) -> Result<Self> {
+        let body = Raw::scan(text).map_err(|error| not_json(&error))?;
         let mut fields = Fields::default();
-        if !text.trim_ascii_start().starts_with('{') {
-            let body: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-            fields.read("the body", body)?;
-        }
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        deserializer
-            .deserialize_map(Entries(&mut fields.entries))
-            .and_then(|()| deserializer.end())
-            .map_err(|error| not_json(&error))?;
+        fields.read("the body", body)?;
         Ok(fields)
     }
 
     /// Adds the fields that came beside the body.
     pub(super) fn add(&mut self, text: &'a str) -> Result<()> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        deserializer
-            .deserialize_map(Entries(&mut self.entries))
-            .and_then(|()| deserializer.end())
-            .map_err(|error| Error::invalid("verb", format!("the line's fields: {error}")))
+        let beside = Raw::scan(text)
+            .map_err(|error| Error::invalid("verb", format!("the line's fields: {error}")))?;
+        self.extend("the line's fields", beside)
     }
 
     /// The fields that were not taken.
-    pub(super) fn rest(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.entries.iter().map(|(name, raw)| (&*name.0, *raw))
+    pub(super) fn rest(&self) -> impl Iterator<Item = (&str, Raw<'a>)> {
+        self.entries.iter().map(|(name, raw)| (&**name, *raw))
     }
 
     /// Forgets the object read before and reads the next; `what` names it in errors.
-    pub(super) fn read(&mut self, what: &str, raw: &'a RawValue) -> Result<()> {
+    pub(super) fn read(&mut self, what: &str, raw: Raw<'a>) -> Result<()> {
         self.known.clear();
         self.entries.clear();
+        self.extend(what, raw)
+    }
+
+    fn extend(&mut self, what: &str, raw: Raw<'a>) -> Result<()> {
         if !raw.get().starts_with('{') {
             let message = format!("{what} must be an object, not {}", value::kind(raw));
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
-        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-        deserializer
-            .deserialize_map(Entries(&mut self.entries))
-            .map_err(|error| {
+        for (name, value) in raw.entries() {
+            let name = read_name(name).map_err(|error| {
                 // The syntax was checked before; a name may still be half of a surrogate pair.
                 Error::new(
                     ErrorCode::InvalidArgument,
                     format!("{what} has an unreadable name: {error}"),
                 )
-            })
+            })?;
+            self.entries.push((name, value));
+        }
+        Ok(())
     }
 
     /// Takes a field's raw value; `None` where it is absent or `null`.
-    pub(super) fn take(&mut self, name: &'static str) -> Option<&'a RawValue> {
+    pub(super) fn take(&mut self, name: &'static str) -> Option<Raw<'a>> {
         self.known.push(name);
-        let place = self.entries.iter().position(|(entry, _)| entry.0 == name)?;
+        let place = self.entries.iter().position(|(entry, _)| entry == name)?;
         let (_, raw) = self.entries.remove(place);
         (raw.get() != "null").then_some(raw)
     }
@@ -132,7 +121,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a list, with its elements as they are.
-    pub(super) fn list(&mut self, name: &'static str) -> Result<Option<Vec<&'a RawValue>>> {
+    pub(super) fn list(&mut self, name: &'static str) -> Result<Option<Vec<Raw<'a>>>> {
         self.take(name)
             .map(|raw| value::list(name, raw))
             .transpose()
@@ -160,7 +149,7 @@ impl<'a> Fields<'a> {
         let Some((name, _)) = self.entries.first() else {
             return Ok(());
         };
-        let name = clip(&name.0);
+        let name = clip(name);
         let message = if self.known.contains(&name.as_str()) {
             format!("field `{name}` stands twice")
         } else {
@@ -192,20 +181,9 @@ pub(super) fn clip(text: &str) -> String {
     }
 }
 
-/// Collects an object's entries into a vector that is there already.
-struct Entries<'v, 'a>(&'v mut Vec<(Name<'a>, &'a RawValue)>);
-
-impl<'a> Visitor<'a> for Entries<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(entry) = map.next_entry()? {
-            self.0.push(entry);
-        }
-        Ok(())
+fn read_name(raw: Raw<'_>) -> serde_json::Result<Cow<'_, str>> {
+    match raw.get().get(1..raw.get().len().saturating_sub(1)) {
+        Some(name) if !name.contains('\\') => Ok(Cow::Borrowed(name)),
+        _ => serde_json::from_str(raw.get()).map(Cow::Owned),
     }
 }

@@ -7,10 +7,12 @@
 
 mod block;
 mod collections;
+mod elements;
 mod encode;
 mod fields;
 mod format;
 mod protobuf;
+mod raw;
 mod read;
 mod request;
 mod search;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use super::block::Block;
+use super::elements::{self, Desk};
 use super::fields::{Fields, missing};
+use super::raw::Raw;
 use super::request::Request;
 use super::value;
 use super::write::batch_size_limit;
@@ -37,18 +37,18 @@ pub(super) fn decode<'a>(fields: &mut Fields<'a>, block: &mut Block) -> Result<R
     let batch_size_limit = batch_size_limit(fields)?;
     let raws = fields.list("queries")?.ok_or_else(|| missing("queries"))?;
     let rows = block.cut(fields, raws.len())?;
-    let mut scratch = Fields::default();
-    let query = |(index, raw): (usize, &&'a RawValue)| {
+    let query = |index: usize, raw, desk: &mut Desk<'a>| {
         let mut query = bare(index, &defaults);
-        let filled = scratch
+        let filled = desk
+            .fields
             .read("a query", raw)
-            .and_then(|()| fill(&mut query, &defaults, &mut scratch, block, rows.get(index)));
+            .and_then(|()| fill(&mut query, &defaults, desk, rows.get(index)));
         if let Err(error) = filled {
             query.refused = Some(Box::new(error));
         }
         query
     };
-    let queries = raws.iter().enumerate().map(query).collect();
+    let queries = elements::decode(&raws, block, query, vector_of);
     let vectors = block.take();
     let request = SearchRequest {
         queries,
@@ -101,14 +101,14 @@ fn bare(index: usize, defaults: &Defaults) -> Query {
 fn fill(
     query: &mut Query,
     defaults: &Defaults,
-    fields: &mut Fields<'_>,
-    block: &mut Block,
+    desk: &mut Desk<'_>,
     row: Option<VectorRange>,
 ) -> Result<()> {
+    let Desk { fields, numbers } = desk;
     if let Some(id) = fields.string("query_id", ErrorCode::InvalidArgument)? {
         query.query_id = id;
     }
-    let vector = block.vector("query_vector", fields.take("query_vector"), row)?;
+    let vector = numbers.vector("query_vector", fields.take("query_vector"), row)?;
     let text = fields.string("query_text", ErrorCode::InvalidArgument)?;
     query.input = Some(input(vector, text)?);
     let options = options(fields, defaults)?;
@@ -118,6 +118,13 @@ fn fill(
     query.include = options.include;
     query.ef_search = options.ef_search;
     fields.finish()
+}
+
+fn vector_of(query: &mut Query) -> Option<&mut VectorRange> {
+    match &mut query.input {
+        Some(QueryInput::Vector(range)) => Some(range),
+        _ => None,
+    }
 }
 
 fn input(vector: Option<VectorRange>, text: Option<String>) -> Result<QueryInput> {
@@ -140,7 +147,7 @@ fn input(vector: Option<VectorRange>, text: Option<String>) -> Result<QueryInput
     Err(Error::new(ErrorCode::InvalidQuery, message).with("field", "query_vector"))
 }
 
-fn threshold(raw: &RawValue) -> Result<f32> {
+fn threshold(raw: Raw<'_>) -> Result<f32> {
     let number = value::number("threshold", raw, ErrorCode::InvalidArgument)?;
     let threshold = number as f32;
     if !threshold.is_finite() {

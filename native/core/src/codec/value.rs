@@ -1,22 +1,20 @@
 //! Single JSON values, with errors that name the field and what stood there instead.
-//!
-//! Every raw value is valid JSON text without white space around it: the body was scanned whole.
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::fields::clip;
+use super::raw::{Raw, string_end};
 use crate::batch::Metadata;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::INTEGER_MAGNITUDE_MAX;
 
 /// What kind of value it is, for messages.
-pub(super) fn kind(raw: &RawValue) -> &'static str {
-    kind_of(raw.get())
+pub(super) fn kind(raw: Raw<'_>) -> &'static str {
+    kind_of(raw.get().as_bytes())
 }
 
-fn kind_of(text: &str) -> &'static str {
-    match text.as_bytes().first() {
+fn kind_of(text: &[u8]) -> &'static str {
+    match text.first() {
         Some(b'{') => "an object",
         Some(b'[') => "a list",
         Some(b'"') => "a string",
@@ -27,7 +25,7 @@ fn kind_of(text: &str) -> &'static str {
 }
 
 /// A value of the wrong kind.
-fn wrong(name: &str, raw: &RawValue, expected: &str, code: ErrorCode) -> Error {
+fn wrong(name: &str, raw: Raw<'_>, expected: &str, code: ErrorCode) -> Error {
     Error::new(
         code,
         format!("`{name}` must be {expected}, not {}", kind(raw)),
@@ -35,7 +33,7 @@ fn wrong(name: &str, raw: &RawValue, expected: &str, code: ErrorCode) -> Error {
     .with("field", name)
 }
 
-pub(super) fn string(name: &str, raw: &RawValue, code: ErrorCode) -> Result<String> {
+pub(super) fn string(name: &str, raw: Raw<'_>, code: ErrorCode) -> Result<String> {
     if !raw.get().starts_with('"') {
         return Err(wrong(name, raw, "a string", code));
     }
@@ -48,7 +46,7 @@ pub(super) fn string(name: &str, raw: &RawValue, code: ErrorCode) -> Result<Stri
     })
 }
 
-pub(super) fn boolean(name: &str, raw: &RawValue) -> Result<bool> {
+pub(super) fn boolean(name: &str, raw: Raw<'_>) -> Result<bool> {
     match raw.get() {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -62,7 +60,7 @@ pub(super) fn boolean(name: &str, raw: &RawValue) -> Result<bool> {
 }
 
 /// An integer from 0 to 2^53; `10.0` and `1e1` are the same number as `10`.
-pub(super) fn integer(name: &str, raw: &RawValue) -> Result<u64> {
+pub(super) fn integer(name: &str, raw: Raw<'_>) -> Result<u64> {
     let number = number(name, raw, ErrorCode::InvalidArgument)?;
     if number.fract() != 0.0 || !(0.0..=INTEGER_MAGNITUDE_MAX as f64).contains(&number) {
         let message =
@@ -73,7 +71,7 @@ pub(super) fn integer(name: &str, raw: &RawValue) -> Result<u64> {
 }
 
 /// A number; one beyond double precision is infinite.
-pub(super) fn number(name: &str, raw: &RawValue, code: ErrorCode) -> Result<f64> {
+pub(super) fn number(name: &str, raw: Raw<'_>, code: ErrorCode) -> Result<f64> {
     if !is_number(raw.get()) {
         return Err(wrong(name, raw, "a number", code));
     }
@@ -82,16 +80,15 @@ pub(super) fn number(name: &str, raw: &RawValue, code: ErrorCode) -> Result<f64>
         .map_err(|_| wrong(name, raw, "a number", code))
 }
 
-pub(super) fn list<'a>(name: &str, raw: &'a RawValue) -> Result<Vec<&'a RawValue>> {
+pub(super) fn list<'a>(name: &str, raw: Raw<'a>) -> Result<Vec<Raw<'a>>> {
     if !raw.get().starts_with('[') {
         return Err(wrong(name, raw, "a list", ErrorCode::InvalidArgument));
     }
-    serde_json::from_str(raw.get())
-        .map_err(|error| Error::invalid(name, format!("`{name}` is unreadable: {error}")))
+    Ok(raw.elements().collect())
 }
 
 /// One of a closed list of words.
-pub(super) fn word<T: Copy>(name: &str, raw: &RawValue, words: &[(&'static str, T)]) -> Result<T> {
+pub(super) fn word<T: Copy>(name: &str, raw: Raw<'_>, words: &[(&'static str, T)]) -> Result<T> {
     let given = string(name, raw, ErrorCode::InvalidArgument)?;
     match words.iter().find(|(word, _)| *word == given) {
         Some((_, meaning)) => Ok(*meaning),
@@ -104,7 +101,7 @@ pub(super) fn word<T: Copy>(name: &str, raw: &RawValue, words: &[(&'static str, 
     }
 }
 
-pub(super) fn metadata(raw: &RawValue) -> Result<Metadata> {
+pub(super) fn metadata(raw: Raw<'_>) -> Result<Metadata> {
     if !raw.get().starts_with('{') {
         return Err(wrong(
             "metadata",
@@ -165,21 +162,8 @@ fn is_wide(number: &str) -> bool {
     is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
 }
 
-/// The place behind the closing quote of the string that begins at a place.
-fn string_end(bytes: &[u8], start: usize) -> usize {
-    let mut place = start + 1;
-    while let Some(byte) = bytes.get(place) {
-        match byte {
-            b'"' => return place + 1,
-            b'\\' => place += 2,
-            _ => place += 1,
-        }
-    }
-    bytes.len()
-}
-
 /// Any value; nesting beyond 127 levels is refused.
-pub(super) fn any(name: &str, raw: &RawValue, code: ErrorCode) -> Result<Value> {
+pub(super) fn any(name: &str, raw: Raw<'_>, code: ErrorCode) -> Result<Value> {
     serde_json::from_str(raw.get()).map_err(|error| {
         Error::new(code, format!("`{name}` is unreadable: {error}")).with("field", name)
     })
@@ -188,42 +172,35 @@ pub(super) fn any(name: &str, raw: &RawValue, code: ErrorCode) -> Result<Value> 
 /// Appends a list's numbers as single precision, each rounded once; one beyond it is infinite.
 ///
 /// Nothing is appended where an element is no number.
-pub(super) fn numbers(name: &str, raw: &RawValue, out: &mut Vec<f32>) -> Result<usize> {
-    let text = raw.get();
-    let Some(inner) = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    else {
-        return Err(wrong(
-            name,
-            raw,
-            "a list of numbers",
-            ErrorCode::InvalidVector,
-        ));
+pub(super) fn numbers(name: &str, raw: Raw<'_>, out: &mut Vec<f32>) -> Result<usize> {
+    let Some(mut rest) = raw.get().as_bytes().strip_prefix(b"[") else {
+        let code = ErrorCode::InvalidVector;
+        return Err(wrong(name, raw, "a list of numbers", code));
     };
     let start = out.len();
-    if inner.bytes().all(|byte| byte.is_ascii_whitespace()) {
-        return Ok(0);
+    loop {
+        rest = rest.trim_ascii_start();
+        // The parser alone would take `inf` as well.
+        let number = match rest.first() {
+            Some(b'-' | b'0'..=b'9') => fast_float2::parse_partial(rest).ok(),
+            Some(b']') | None => return Ok(out.len() - start),
+            Some(_) => None,
+        };
+        let Some((number, length)) = number else {
+            let position = out.len() - start;
+            out.truncate(start);
+            let message = format!(
+                "`{name}[{position}]` must be a number, not {}",
+                kind_of(rest)
+            );
+            return Err(Error::new(ErrorCode::InvalidVector, message)
+                .with("field", name)
+                .with("position", position));
+        };
+        out.push(number);
+        rest = rest.get(length..).unwrap_or_default().trim_ascii_start();
+        rest = rest.strip_prefix(b",").unwrap_or(rest);
     }
-    // No comma can stand inside of a number, so each piece is one number, or the start of
-    // something that is none.
-    for (position, piece) in inner.split(',').enumerate() {
-        let piece = piece.trim_ascii();
-        match piece.parse() {
-            Ok(number) if is_number(piece) => out.push(number),
-            _ => {
-                out.truncate(start);
-                let message = format!(
-                    "`{name}[{position}]` must be a number, not {}",
-                    kind_of(piece)
-                );
-                return Err(Error::new(ErrorCode::InvalidVector, message)
-                    .with("field", name)
-                    .with("position", position));
-            }
-        }
-    }
-    Ok(out.len() - start)
 }
 
 /// Whether the text of a JSON value is a number's; `parse` alone would take `inf` as well.

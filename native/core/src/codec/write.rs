@@ -1,9 +1,11 @@
 //! Write batches: lists of elements, or columns beside a block.
 
-use serde_json::value::RawValue;
+use rayon::prelude::*;
 
 use super::block::Block;
+use super::elements::{self, Desk};
 use super::fields::{Fields, missing};
+use super::raw::Raw;
 use super::request::Request;
 use super::value;
 use crate::batch::{
@@ -184,7 +186,7 @@ fn vectors_or_columns<'a>(
 
 /// Operations as columns: ids, texts and metadata of equal length, vectors in the block.
 fn columns<'a>(
-    ids: &[&'a RawValue],
+    ids: &[Raw<'a>],
     rule: Rule,
     fields: &mut Fields<'a>,
     block: &mut Block,
@@ -192,8 +194,8 @@ fn columns<'a>(
     let texts = column("texts", ids.len(), fields)?;
     let metadata = column("metadata", ids.len(), fields)?;
     let rows = block.cut(fields, ids.len())?;
-    let operation = |(index, raw): (usize, &&RawValue)| {
-        column_operation(rule, raw, |kind| {
+    let operation = |(index, raw): (usize, &Raw<'a>)| {
+        column_operation(rule, *raw, |kind| {
             let Some(parts) = Parts::of(kind) else {
                 return Ok(());
             };
@@ -205,14 +207,15 @@ fn columns<'a>(
             Ok(())
         })
     };
-    Ok(ids.iter().enumerate().map(operation).collect())
+    let ids = ids.par_iter().with_min_len(elements::PIECE);
+    Ok(ids.enumerate().map(operation).collect())
 }
 
 fn column<'a>(
     name: &'static str,
     count: usize,
     fields: &mut Fields<'a>,
-) -> Result<Option<Vec<&'a RawValue>>> {
+) -> Result<Option<Vec<Raw<'a>>>> {
     let column = fields.list(name)?;
     match &column {
         Some(column) if column.len() != count => {
@@ -225,7 +228,7 @@ fn column<'a>(
     }
 }
 
-fn entry<'a>(column: &Option<Vec<&'a RawValue>>, index: usize) -> Option<&'a RawValue> {
+fn entry<'a>(column: &Option<Vec<Raw<'a>>>, index: usize) -> Option<Raw<'a>> {
     column
         .as_ref()?
         .get(index)
@@ -235,7 +238,7 @@ fn entry<'a>(column: &Option<Vec<&'a RawValue>>, index: usize) -> Option<&'a Raw
 
 fn column_operation(
     rule: Rule,
-    id: &RawValue,
+    id: Raw<'_>,
     fill: impl FnOnce(&mut OperationKind) -> Result<()>,
 ) -> Operation {
     let mut operation = bare(rule);
@@ -251,34 +254,34 @@ fn column_operation(
 
 /// Operations as a list of objects; without a rule each names its own kind in `op`.
 fn elements<'a>(
-    raws: &[&'a RawValue],
+    raws: &[Raw<'a>],
     rule: Option<Rule>,
     fields: &mut Fields<'a>,
     block: &mut Block,
 ) -> Result<Vec<Operation>> {
     let rows = block.cut(fields, raws.len())?;
-    let mut scratch = Fields::default();
-    let element = |(index, raw): (usize, &&'a RawValue)| {
+    let element = |index: usize, raw, desk: &mut Desk<'a>| {
         let mut operation = bare(rule.unwrap_or(Rule::Delete(Missing::Error)));
-        let filled = scratch
+        let filled = desk
+            .fields
             .read("an operation", raw)
-            .and_then(|()| fill(&mut operation, rule, &mut scratch, block, rows.get(index)));
+            .and_then(|()| fill(&mut operation, rule, desk, rows.get(index)));
         if let Err(error) = filled {
             operation.refused = Some(Box::new(error));
         }
         operation
     };
-    Ok(raws.iter().enumerate().map(element).collect())
+    Ok(elements::decode(raws, block, element, vector_of))
 }
 
 /// The group is read first: also an operation that is refused takes its group down with it.
 fn fill(
     operation: &mut Operation,
     rule: Option<Rule>,
-    fields: &mut Fields<'_>,
-    block: &mut Block,
+    desk: &mut Desk<'_>,
     row: Option<VectorRange>,
 ) -> Result<()> {
+    let Desk { fields, numbers } = desk;
     operation.group = fields.string("group", ErrorCode::InvalidArgument)?;
     operation.id = fields
         .string("id", ErrorCode::InvalidId)?
@@ -292,7 +295,7 @@ fn fill(
     };
     operation.kind = bare(rule).kind;
     if let Some(parts) = Parts::of(&mut operation.kind) {
-        *parts.data = block.vector("data", fields.take("data"), row)?;
+        *parts.data = numbers.vector("data", fields.take("data"), row)?;
         *parts.text = fields.string("text", ErrorCode::InvalidArgument)?;
         *parts.metadata = fields.take("metadata").map(value::metadata).transpose()?;
     } else if row.is_some() {
@@ -343,6 +346,10 @@ fn bare(rule: Rule) -> Operation {
         if_version: None,
         refused: None,
     }
+}
+
+fn vector_of(operation: &mut Operation) -> Option<&mut VectorRange> {
+    Parts::of(&mut operation.kind)?.data.as_mut()
 }
 
 /// The parts that inserts and updates have in common.

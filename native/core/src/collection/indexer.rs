@@ -2,6 +2,7 @@
 //! dead records, writes checkpoints and compacts the log, one thing at a time.
 
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::config::Thresholds;
@@ -13,7 +14,7 @@ use super::snapshot::Snapshot;
 use super::{checkpoint, compaction};
 use crate::codec::CompactReport;
 use crate::error::{Error, Result};
-use crate::index::Builder;
+use crate::index::{Builder, Frozen};
 use crate::record::Slot;
 use crate::storage::Storage;
 use crate::store::Pools;
@@ -26,6 +27,9 @@ const REPAIR_URGENT_SHARE: usize = 2;
 
 /// Checkpoints of large collections are this many times rarer at most.
 const CHECKPOINT_GROWTH_MAX: u64 = 4;
+/// After a checkpoint that could not be written, the log grows by this share of what makes the
+/// first one due before the next is tried.
+const CHECKPOINT_RETRY_SHARE: u64 = 8;
 
 /// The state that only the indexer's thread touches.
 pub struct Indexer {
@@ -49,11 +53,23 @@ pub struct Indexer {
     pub repairing: Vec<Slot>,
     /// How many of the snapshot's dead rows the builder knows of: the oldest.
     pub buried: usize,
+    /// The checkpoint that is being written beside the folds. Until it is done no repair begins:
+    /// it would free slots, whose codes the checkpoint still reads.
+    pub writing: Option<Writing>,
+    /// Bytes of the log when the last checkpoint was begun: after one that could not be written,
+    /// the next waits for more.
+    pub attempted_bytes: u64,
+}
+
+/// A checkpoint under way.
+pub struct Writing {
+    thread: JoinHandle<Result<()>>,
+    log_bytes: u64,
 }
 
 impl Indexer {
-    /// Works until it is told to close, and gives the builder back.
-    pub fn run(mut self) -> Builder {
+    /// Works until it is told to close, and leaves the graph as it is then.
+    pub fn run(mut self) -> Frozen {
         let mut waiting_since: Option<Instant> = None;
         let mut hurry = false;
         loop {
@@ -63,14 +79,15 @@ impl Indexer {
                 .take(self.patience(waiting_since, hurry));
             if wishes.close {
                 self.refuse(wishes);
-                // A graph is saved whole; that dead rows are out of it shows at the next opening.
+                self.finish_checkpoint();
+                // That dead rows are out of the graph shows at the next opening.
                 self.bury(&self.shared.snapshot());
                 let builder = &mut self.builder;
-                self.pools.indexer().install(|| {
+                return self.pools.indexer().install(|| {
                     builder.begin_repair();
                     builder.continue_repair(usize::MAX);
+                    builder.freeze()
                 });
-                return self.builder;
             }
             hurry |= wishes.hurry;
             let snapshot = self.shared.snapshot();
@@ -155,6 +172,9 @@ impl Indexer {
     /// do not wait for it.
     fn repair_if_due(&mut self) {
         let snapshot = self.shared.snapshot();
+        if self.writing.is_some() {
+            return;
+        }
         if self.builder.is_repairing() {
             let next = snapshot.dead.len() - self.repairing.len();
             let is_urgent = next > snapshot.count() as usize / REPAIR_URGENT_SHARE;
@@ -195,47 +215,93 @@ impl Indexer {
     }
 
     fn checkpoint_if_due(&mut self) {
+        if self
+            .writing
+            .as_ref()
+            .is_some_and(|writing| writing.thread.is_finished())
+        {
+            self.finish_checkpoint();
+        }
+        if self.writing.is_some() || self.builder.is_repairing() {
+            return;
+        }
         let snapshot = self.shared.snapshot();
         // Not the bytes that an opening would replay: as long as a stage is open, those grow
         // whatever is checkpointed.
-        let after = snapshot
-            .files
-            .bytes()
-            .saturating_sub(self.checkpointed_bytes);
-        // A checkpoint takes longer the larger the collection is, and folds wait for it; what is
-        // not covered by one makes the next opening longer.
+        let bytes = snapshot.files.bytes();
+        let grown_by = |from: u64| bytes.saturating_sub(from);
+        // A checkpoint writes the whole collection again, so it is rarer the larger that is; what
+        // is not covered by one makes the next opening longer.
         let least = self.thresholds.checkpoint_bytes;
-        let most = least * CHECKPOINT_GROWTH_MAX;
-        if after < self.checkpointed_bytes.clamp(least, most) {
+        let enough = self
+            .checkpointed_bytes
+            .clamp(least, least * CHECKPOINT_GROWTH_MAX);
+        if grown_by(self.checkpointed_bytes) < enough
+            || grown_by(self.attempted_bytes) < least / CHECKPOINT_RETRY_SHARE
+        {
             return;
         }
-        // What cannot be written costs space, or time at the next open, not data.
+        self.attempted_bytes = bytes;
+        // What cannot be written costs space, or time at the next opening, not data.
         let is_mostly_dead = matches!(compaction::is_mostly_dead(&snapshot), Ok(true));
         if !(is_mostly_dead && matches!(self.rewrite_dying(&snapshot), Ok(true))) {
-            let _ = self.checkpoint();
+            drop(snapshot);
+            self.begin_checkpoint();
+        }
+    }
+
+    /// Writes a checkpoint of now beside the folds.
+    fn begin_checkpoint(&mut self) {
+        let Ok(source) = self.freeze() else { return };
+        let log_bytes = source.snapshot.files.bytes();
+        let (storage, directory) = (Arc::clone(&self.storage), self.directory.clone());
+        let shared = Arc::clone(&self.shared);
+        let write = move || {
+            let written = checkpoint::write(&*storage, &directory, &source);
+            drop(source);
+            shared.mailbox.ask(|wishes| wishes.look = true);
+            written
+        };
+        let thread = std::thread::Builder::new().name("volley-checkpoint".to_owned());
+        let thread = thread.spawn(write).ok();
+        self.writing = thread.map(|thread| Writing { thread, log_bytes });
+    }
+
+    /// Waits for the checkpoint that is being written, if any.
+    fn finish_checkpoint(&mut self) {
+        if let Some(Writing { thread, log_bytes }) = self.writing.take()
+            && matches!(thread.join(), Ok(Ok(())))
+        {
+            self.checkpointed_bytes = log_bytes;
         }
     }
 
     fn checkpoint(&mut self) -> Result<()> {
-        // A graph is saved whole, without dead rows.
+        self.finish_checkpoint();
         self.continue_repair(usize::MAX);
-        let snapshot = self.shared.snapshot();
-        if !snapshot.dead.is_empty() {
-            self.begin_repair(&snapshot);
-            self.continue_repair(usize::MAX);
-        }
-        // What a checkpoint stands on must not be lost in a crash that the checkpoint survives.
+        let source = self.freeze()?;
+        checkpoint::write(&*self.storage, &self.directory, &source)?;
+        self.checkpointed_bytes = source.snapshot.files.bytes();
+        self.attempted_bytes = self.checkpointed_bytes;
+        Ok(())
+    }
+
+    /// The collection as it is now, for a checkpoint.
+    fn freeze(&mut self) -> Result<checkpoint::Source> {
+        // What a checkpoint stands on must not be lost in a crash that the checkpoint survives;
+        // and behind this the snapshot knows of every fold.
         self.publish(IndexUpdate::Sync);
         let snapshot = self.shared.snapshot();
         if self.shared.durable() < snapshot.sequence {
             return Err(Error::internal("the log could not be synced"));
         }
-        checkpoint::write(&*self.storage, &self.directory, &snapshot, &self.builder)?;
-        self.checkpointed_bytes = snapshot.files.bytes();
-        Ok(())
+        let builder = &self.builder;
+        let graph = self.pools.indexer().install(|| builder.freeze());
+        Ok(checkpoint::Source { snapshot, graph })
     }
 
     fn compact(&mut self) -> Result<CompactReport> {
+        self.finish_checkpoint();
         let before = self.shared.snapshot();
         self.rewrite_dying(&before)?;
         Ok(compaction::report(&before, &self.shared.snapshot()))

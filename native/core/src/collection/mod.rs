@@ -43,7 +43,7 @@ use crate::codec::CollectionInfo;
 use crate::embed::Lexical;
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
-use crate::index::Builder;
+use crate::index::Frozen;
 use crate::log::Position;
 use crate::record::Sequence;
 use crate::storage::Storage;
@@ -66,7 +66,7 @@ pub struct Collection {
 
 struct Threads {
     writer: JoinHandle<()>,
-    indexer: JoinHandle<Option<Builder>>,
+    indexer: JoinHandle<Option<Frozen>>,
 }
 
 impl Collection {
@@ -123,6 +123,8 @@ impl Collection {
             folded: 0,
             repairing: Vec::new(),
             buried: 0,
+            writing: None,
+            attempted_bytes: checkpointed_bytes,
         };
         let threads = start(name, &shared, writer, indexer)?;
         Ok(Collection {
@@ -298,14 +300,15 @@ impl Collection {
         // it still takes the indexer's last results before it ends.
         self.shared.queue.drain();
         self.shared.mailbox.ask(|wishes| wishes.close = true);
-        let builder = threads.indexer.join().ok().flatten();
+        let graph = threads.indexer.join().ok().flatten();
         self.shared.queue.finish();
         let _ = threads.writer.join();
         self.shared.give_up_waiting();
         let snapshot = self.snapshot();
-        match builder {
-            Some(builder) if self.worth_a_checkpoint(&snapshot) => {
-                checkpoint::write(&*self.storage, &self.directory, &snapshot, &builder)
+        match graph {
+            Some(graph) if self.worth_a_checkpoint(&snapshot) => {
+                let source = checkpoint::Source { snapshot, graph };
+                checkpoint::write(&*self.storage, &self.directory, &source)
             }
             _ => Ok(()),
         }
@@ -343,13 +346,13 @@ fn start(name: &str, shared: &Arc<Shared>, writer: Writer, indexer: Indexer) -> 
     let indexer = std::thread::Builder::new()
         .name(format!("volley-fold-{name}"))
         .spawn(move || {
-            let builder = catch_unwind(AssertUnwindSafe(|| indexer.run())).ok();
+            let graph = catch_unwind(AssertUnwindSafe(|| indexer.run())).ok();
             indexer_shared.mailbox.end();
-            if builder.is_none() {
+            if graph.is_none() {
                 indexer_shared.queue.fail();
                 indexer_shared.give_up_waiting();
             }
-            builder
+            graph
         })
         .map_err(failed)?;
     Ok(Threads { writer, indexer })

@@ -13,7 +13,7 @@ use super::snapshot::Snapshot;
 use crate::batch::{Gate, Query, QueryInput, SearchRequest, check_vector};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
-use crate::index::{self, Candidate, Graph, Scratch, Search, Selection};
+use crate::index::{self, Candidate, Graph, Scratch, Search, Selection, TailPanels};
 use crate::kernels::CodeQuery;
 use crate::limits::EF_SEARCH_MAX;
 use crate::record::Slot;
@@ -80,6 +80,8 @@ struct Scope {
     allowed: Option<Allowed>,
     /// Those in the tail: the graph does not lead to them.
     tail: Vec<Slot>,
+    /// The tail as signs, where so many queries ask that those pay.
+    panels: Option<TailPanels>,
     /// All of them, made where they are few or the graph found too little.
     slots: OnceLock<Vec<Slot>>,
 }
@@ -98,17 +100,28 @@ impl<'a> Searcher<'a> {
         thresholds: &'a Thresholds,
         request: &'a SearchRequest,
     ) -> Self {
-        let mut filtered = HashMap::new();
-        for filter in request
-            .queries
-            .iter()
-            .filter_map(|query| query.filter.as_deref())
-        {
-            filtered
-                .entry(filter)
-                .or_insert_with(|| Scope::filtered(snapshot, filter));
+        let mut asking = HashMap::new();
+        let mut all = 0;
+        for query in &request.queries {
+            match query.filter.as_deref() {
+                Some(filter) => *asking.entry(filter).or_insert(0) += 1,
+                None => all += 1,
+            }
         }
-        let everything = Scope::everything(snapshot);
+        let with_panels = |mut scope: Scope, queries| {
+            if scope.count > thresholds.scan_rows_max {
+                scope.panels = TailPanels::new(graph, &snapshot.entry, &scope.tail, queries);
+            }
+            scope
+        };
+        let filtered = asking
+            .into_iter()
+            .map(|(filter, queries)| {
+                let scope = Scope::filtered(snapshot, filter);
+                (filter, with_panels(scope, queries))
+            })
+            .collect();
+        let everything = with_panels(Scope::everything(snapshot), all);
         Searcher {
             snapshot,
             graph,
@@ -159,7 +172,8 @@ impl<'a> Searcher<'a> {
         index::search_together(self.graph, &self.snapshot.entry, &searches, scratches);
         let results = scratches.iter().map(|scratch| scratch.results().to_vec());
         let walked: Vec<Vec<Candidate>> = results.take(searches.len()).collect();
-        let mut walked = walked.into_iter();
+        let tails = self.scan_tails(&walking, scratches);
+        let mut walked = walked.into_iter().zip(tails);
         let Some(scratch) = scratches.first_mut() else {
             return Vec::new();
         };
@@ -170,8 +184,8 @@ impl<'a> Searcher<'a> {
                 let found = if self.is_scanned(&asked) {
                     self.scan(&asked, scratch)
                 } else {
-                    let found = walked.next().unwrap_or_default();
-                    self.completed(&asked, found, scratch)
+                    let (found, tail) = walked.next().unwrap_or_default();
+                    self.completed(&asked, found, &tail, scratch)
                 };
                 self.exact(&asked, &found)
             })
@@ -224,19 +238,45 @@ impl<'a> Searcher<'a> {
         index::scan(self.graph, &asked.codes, slots, asked.wanted, scratch).to_vec()
     }
 
+    /// The nearest rows of each query's tail.
+    fn scan_tails(&self, asked: &[&Asked<'_>], scratches: &mut [Scratch]) -> Vec<Vec<Candidate>> {
+        let is_of_one = asked
+            .windows(2)
+            .all(|two| std::ptr::eq(two[0].scope, two[1].scope));
+        let together = if is_of_one { asked.len().max(1) } else { 1 };
+        let mut tails = Vec::with_capacity(asked.len());
+        for asked in asked.chunks(together) {
+            let Some((first, _)) = asked.split_first() else {
+                continue;
+            };
+            if let Some(panels) = &first.scope.panels {
+                let queries: Vec<&CodeQuery> = asked.iter().map(|asked| &asked.codes).collect();
+                let wanted = asked.iter().map(|asked| asked.wanted).max().unwrap_or(0);
+                panels.scan(self.graph, &queries, wanted, scratches);
+                let found = scratches.iter().take(asked.len());
+                tails.extend(found.map(|scratch| scratch.results().to_vec()));
+            } else if let Some(scratch) = scratches.first_mut() {
+                tails.extend(asked.iter().map(|asked| {
+                    let tail = &asked.scope.tail;
+                    index::scan(self.graph, &asked.codes, tail, asked.wanted, scratch).to_vec()
+                }));
+            }
+        }
+        tails
+    }
+
     /// What the graph and the tail hold, from what a walk has found: at least as many as asked for
     /// where so many exist. A beam that found too little is widened.
     fn completed(
         &self,
         asked: &Asked<'_>,
         mut found: Vec<Candidate>,
+        tail: &[Candidate],
         scratch: &mut Scratch,
     ) -> Vec<Candidate> {
         let enough = asked.query.limit.min(asked.scope.count);
         let mut ef = asked.ef;
         loop {
-            let tail = &asked.scope.tail;
-            let tail = index::scan(self.graph, &asked.codes, tail, asked.wanted, scratch);
             merge(&mut found, tail);
             if found.len() >= enough {
                 return found;
@@ -295,22 +335,23 @@ impl<'a> Searcher<'a> {
     fn exact(&self, asked: &Asked<'_>, candidates: &[Candidate]) -> Result<Vec<Match>> {
         let (query, vector) = (asked.query, asked.vector);
         let mut matches = Vec::with_capacity(asked.wanted);
-        for candidate in candidates.iter().take(asked.wanted) {
-            let location = self.snapshot.slot(candidate.slot)?.row;
-            let score = self.snapshot.files.with_row(location, |row| {
+        let candidates = candidates.iter().take(asked.wanted);
+        let rows = candidates.map(|found| Ok((found.slot, self.snapshot.slot(found.slot)?.row)));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        let files = &self.snapshot.files;
+        rows.iter().for_each(|(_, row)| files.prefetch(*row));
+        for (slot, location) in rows {
+            let score = files.with_row(location, |row| {
                 let stored = row.vector();
                 (stored.len() == vector.len())
                     .then(|| index::score(self.config.metric, vector, &stored))
             })?;
             let Some(score) = score else {
-                let message = format!("slot {} holds no vector of its kind", candidate.slot);
+                let message = format!("slot {slot} holds no vector of its kind");
                 return Err(Error::new(ErrorCode::Corrupted, message));
             };
             if query.threshold.is_none_or(|threshold| score >= threshold) {
-                matches.push(Match {
-                    slot: candidate.slot,
-                    score,
-                });
+                matches.push(Match { slot, score });
             }
         }
         matches.sort_by(|a, b| {
@@ -333,6 +374,7 @@ impl Scope {
             count: snapshot.count() as usize,
             allowed: None,
             tail: tail.filter(|slot| snapshot.is_alive(*slot)).collect(),
+            panels: None,
             slots: OnceLock::new(),
         }
     }
@@ -347,6 +389,7 @@ impl Scope {
         Scope {
             count: bitmap.len() as usize,
             tail: tail.filter(|slot| bitmap.contains(*slot)).collect(),
+            panels: None,
             allowed: Some(Allowed { bitmap, bitset }),
             slots: OnceLock::new(),
         }

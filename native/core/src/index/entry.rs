@@ -32,6 +32,11 @@ impl Entry {
         self.first_look.as_deref()
     }
 
+    /// A panel without rows, around the leaders' center.
+    pub(super) fn empty_panel(&self) -> SignPanel {
+        self.panel.emptied()
+    }
+
     /// Count of ways in; without any, the graph is empty.
     pub fn len(&self) -> usize {
         self.slots.len()

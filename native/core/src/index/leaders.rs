@@ -36,7 +36,13 @@ impl SignPanel {
         }
     }
 
-    fn push(&mut self, kernels: Kernels, row: &CodeQuery) {
+    /// A panel without rows, around the same center.
+    pub fn emptied(&self) -> Self {
+        SignPanel::new(self.center.clone(), self.panels.words_per_member())
+    }
+
+    /// Adds a row behind the others.
+    pub fn push(&mut self, kernels: Kernels, row: &CodeQuery) {
         let mut words = vec![0; self.panels.words_per_member()];
         let square_norm = self.residual(kernels, row, &mut words);
         self.panels.push(&words, square_norm);

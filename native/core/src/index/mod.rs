@@ -19,6 +19,7 @@ mod graph;
 mod leaders;
 mod leaf;
 mod links;
+mod load;
 mod metric;
 mod orphans;
 mod prune;
@@ -29,6 +30,7 @@ mod save;
 mod scan;
 mod search;
 mod survivors;
+mod tail;
 mod takeover;
 mod workspace;
 
@@ -39,8 +41,10 @@ pub use fold::{BLOCK_ROWS_MAX, FoldCounters};
 pub use graph::{Graph, IndexParameters};
 pub use metric::{Metric, score};
 pub use repair::RepairCounters;
+pub use save::Frozen;
 pub use scan::scan;
 pub use search::{Scratch, Search, Selection, search, search_together};
+pub use tail::TailPanels;
 
 #[cfg(test)]
 mod tests;

@@ -11,57 +11,167 @@
 //! | leaders, by number | slot, scale, bias, codes; threshold, split bound, count of members, members |
 //! | end | XXH3-64 of all before it |
 //!
-//! Panels, first looks and in-degrees are made anew from these. Only rows of the graph are saved: codes of
-//! slots that were encoded but not folded are the caller's to encode again.
+//! A row without leaves is dead: others still link to it. Panels, first looks and in-degrees are
+//! made anew from these. Only rows of the graph are saved: codes of slots that were encoded but
+//! not folded are the caller's to encode again.
 
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::Xxh3;
 
-use super::assignments::{FAN_OUT, Offer};
+use super::assignments::Assignments;
 use super::builder::Builder;
 use super::graph::Graph;
-use super::leaders::{LeaderNumber, Leaders};
-use super::leaf::Change;
+use super::leaders::LeaderNumber;
 use super::metric::Metric;
 use super::survivors::Threshold;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::Result;
 use crate::kernels::CodeQuery;
-use crate::limits::RECORDS_MAX;
 use crate::record::Slot;
 
-const MAGIC: &[u8; 8] = b"VLYGRAF2";
-const CHECKSUM_BYTES: usize = 8;
+pub(super) const MAGIC: &[u8; 8] = b"VLYGRAF3";
+/// Bytes that are handed on together.
+const PIECE_BYTES: usize = 1 << 20;
+/// Rows whose links are copied together.
+const PIECE_ROWS: usize = 4096;
+
+/// A graph as it was at one moment; written while folds go on.
+///
+/// What a fold may change is copied, about a quarter of a kilobyte a row. Codes are not: a fold
+/// writes those of new rows only, so no slot may be given to another row while this is in use.
+pub struct Frozen {
+    graph: Arc<Graph>,
+    /// Count and links of each slot, `capacity + 1` numbers.
+    links: Vec<Slot>,
+    assignments: Vec<Assignments>,
+    /// Bits of the dead rows that others link to.
+    dead: Vec<u64>,
+    rows: usize,
+    leaders: Vec<FrozenLeader>,
+    center: CodeQuery,
+    centered_at: usize,
+    first_look: Option<CodeQuery>,
+    looked_from: usize,
+}
+
+struct FrozenLeader {
+    slot: Slot,
+    code: CodeQuery,
+    threshold: Threshold,
+    split_above: usize,
+    members: Vec<Slot>,
+}
 
 impl Builder {
-    /// Appends the whole graph to `out`: links, partitions and the codes of all rows in it.
-    pub fn save(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        self.save_head(out);
-        let mut row = self.graph.empty_query();
-        for slot in (0..self.assignments.len() as Slot).filter(|&slot| self.contains(slot)) {
-            self.graph.row_query(slot, &mut row);
-            put(out, slot);
-            put_code(out, &row);
-            let links: Vec<Slot> = self.graph.links().list(slot).collect();
-            put_list(out, &links);
-            let assignments = self.assignments[slot as usize];
-            put(out, assignments.iter().count() as u32);
-            for assignment in assignments.iter() {
-                put(out, assignment.leaf);
-                put(out, assignment.distance.to_bits());
+    /// The graph as it is now, in time proportional to its rows.
+    ///
+    /// # Panics
+    /// While a repair is under way, whose lists are neither those before nor those after it.
+    pub fn freeze(&self) -> Frozen {
+        assert!(!self.is_repairing(), "a graph is frozen between repairs");
+        let slots = self.assignments.len();
+        let mut dead = vec![0; slots.div_ceil(64)];
+        for &slot in &self.buried {
+            dead[slot as usize / 64] |= 1 << (slot % 64);
+        }
+        let stride = self.graph.links().capacity() + 1;
+        let mut links = vec![0; slots * stride];
+        let pieces = links.par_chunks_mut(PIECE_ROWS * stride).enumerate();
+        pieces.for_each(|(piece, rows)| {
+            for (slot, row) in (piece * PIECE_ROWS..).zip(rows.chunks_exact_mut(stride)) {
+                let mut count = 0;
+                for (place, link) in row[1..]
+                    .iter_mut()
+                    .zip(self.graph.links().list(slot as Slot))
+                {
+                    *place = link;
+                    count += 1;
+                }
+                row[0] = count;
+            }
+        });
+        let leader = |(number, leaf): (usize, &super::leaf::Leaf)| FrozenLeader {
+            slot: self.leaders.slots()[number],
+            code: self.leaders.code(number as LeaderNumber),
+            threshold: leaf.threshold(),
+            split_above: leaf.split_above(),
+            members: leaf.slots().to_vec(),
+        };
+        let (center, centered_at) = self.leaders.center();
+        let first_look = self.first_look.as_ref();
+        Frozen {
+            links,
+            assignments: self.assignments.clone(),
+            dead,
+            rows: self.live + self.buried.len(),
+            leaders: self.leaves.iter().enumerate().map(leader).collect(),
+            center: center.clone(),
+            centered_at,
+            first_look: first_look.map(|first_look| first_look.center().clone()),
+            looked_from: self.looked_from,
+            graph: Arc::clone(&self.graph),
+        }
+    }
+}
+
+impl Frozen {
+    /// Writes the whole graph, links, partitions and the codes of all rows in it, in pieces of
+    /// about a mebibyte.
+    ///
+    /// # Errors
+    /// The first that `write` reports; nothing is written after it.
+    pub fn save(&self, write: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut digest = Xxh3::new();
+        let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
+        let mut hand_on = |piece: &mut Vec<u8>, bytes_min: usize| {
+            if piece.len() < bytes_min {
+                return Ok(());
+            }
+            digest.update(piece);
+            write(piece)?;
+            piece.clear();
+            Ok(())
+        };
+        self.save_head(&mut piece);
+        let mut code = self.graph.empty_query();
+        for slot in 0..self.assignments.len() as Slot {
+            if self.is_row(slot) {
+                self.save_row(slot, &mut code, &mut piece);
+                hand_on(&mut piece, PIECE_BYTES)?;
             }
         }
-        for (number, leaf) in (0..).zip(&self.leaves) {
-            put(out, self.leaders.slots()[number as usize]);
-            put_code(out, &self.leaders.code(number));
-            put(out, leaf.threshold().to_bits());
-            put(out, u32::try_from(leaf.split_above()).unwrap_or(u32::MAX));
-            put_list(out, leaf.slots());
+        for leader in &self.leaders {
+            put(&mut piece, leader.slot);
+            put_code(&mut piece, &leader.code);
+            put(&mut piece, leader.threshold.to_bits());
+            let split_above = u32::try_from(leader.split_above).unwrap_or(u32::MAX);
+            put(&mut piece, split_above);
+            put_list(&mut piece, &leader.members);
+            hand_on(&mut piece, PIECE_BYTES)?;
         }
-        let checksum = xxh3_64(&out[start..]);
-        out.extend(checksum.to_le_bytes());
+        hand_on(&mut piece, 1)?;
+        write(&digest.digest().to_le_bytes())
+    }
+
+    fn is_row(&self, slot: Slot) -> bool {
+        let (word, bit) = (slot as usize / 64, slot % 64);
+        !self.assignments[slot as usize].is_empty() || self.dead[word] >> bit & 1 == 1
+    }
+
+    fn save_row(&self, slot: Slot, code: &mut CodeQuery, out: &mut Vec<u8>) {
+        self.graph.row_query(slot, code);
+        put(out, slot);
+        put_code(out, code);
+        let stride = self.graph.links().capacity() + 1;
+        let row = &self.links[slot as usize * stride..][..stride];
+        put_list(out, &row[1..=row[0] as usize]);
+        let assignments = self.assignments[slot as usize];
+        put(out, assignments.iter().count() as u32);
+        for assignment in assignments.iter() {
+            put(out, assignment.leaf);
+            put(out, assignment.distance.to_bits());
+        }
     }
 
     fn save_head(&self, out: &mut Vec<u8>) {
@@ -69,169 +179,22 @@ impl Builder {
         parameters_of(&self.graph)
             .iter()
             .for_each(|&parameter| put(out, parameter));
-        put(
-            out,
-            self.graph.space().length_bound().unwrap_or(0.0).to_bits(),
-        );
+        let bound = self.graph.space().length_bound().unwrap_or(0.0);
+        put(out, bound.to_bits());
         put(out, self.assignments.len() as u32);
-        put(out, self.live as u32);
+        put(out, self.rows as u32);
         put(out, self.leaders.len() as u32);
-        let (center, centered_at) = self.leaders.center();
-        put(out, centered_at as u32);
+        put(out, self.centered_at as u32);
         put(out, self.looked_from as u32);
-        put_code(out, center);
-        if let Some(first_look) = &self.first_look {
-            put_code(out, first_look.center());
+        put_code(out, &self.center);
+        if let Some(center) = &self.first_look {
+            put_code(out, center);
         }
-    }
-
-    /// Makes the builder that was saved, and fills a new graph that has its parameters.
-    ///
-    /// Fails with `CORRUPTED` where the bytes are not what [`Builder::save`] wrote for such a
-    /// graph; the given graph is then of no further use.
-    pub fn load(graph: Arc<Graph>, bytes: &[u8]) -> Result<Builder> {
-        let end = bytes
-            .len()
-            .checked_sub(CHECKSUM_BYTES)
-            .ok_or_else(|| corrupted("its end"))?;
-        let (body, checksum) = bytes.split_at(end);
-        if xxh3_64(body).to_le_bytes() != checksum {
-            return Err(corrupted("its checksum"));
-        }
-        let mut reader = Reader { bytes: body };
-        let head = Head::read(&mut reader, &graph)?;
-        let look = head.look.clone();
-        let mut builder = Builder::new(graph);
-        builder.load_rows(&mut reader, &head)?;
-        builder.load_leaders(&mut reader, head)?;
-        if let Some((looked_from, center)) = look {
-            builder.make_first_look(center, looked_from);
-        }
-        if !reader.bytes.is_empty() {
-            return Err(corrupted("its length"));
-        }
-        builder.check_links()?;
-        builder.renew_entry();
-        Ok(builder)
-    }
-
-    fn load_rows(&mut self, reader: &mut Reader<'_>, head: &Head) -> Result<()> {
-        let mut least = 0;
-        for _ in 0..head.rows {
-            let slot = reader.number()?;
-            if slot < least || slot as usize >= head.slots {
-                return Err(corrupted("a slot"));
-            }
-            least = slot + 1;
-            self.make_room(slot);
-            let row = reader.code(&self.graph)?;
-            self.graph
-                .codes()
-                .write(slot, &row.codes, row.scale, row.bias);
-            let links = reader.list()?;
-            if links.len() > self.graph.links().capacity() {
-                return Err(corrupted("the count of links"));
-            }
-            self.graph.links().write(slot, &links);
-            for _ in 0..reader.number()?.min(FAN_OUT as u32 + 1) {
-                let (leaf, distance) = (reader.number()?, f32::from_bits(reader.number()?));
-                let own = &mut self.assignments[slot as usize];
-                let twice = own.iter().any(|assignment| assignment.leaf == leaf);
-                if twice
-                    || leaf as usize >= head.leaders
-                    || own.offer(leaf, distance) != Offer::Added
-                {
-                    return Err(corrupted("the leaves of a row"));
-                }
-            }
-            if !self.contains(slot) {
-                return Err(corrupted("a row without leaves"));
-            }
-        }
-        self.live = head.rows;
-        Ok(())
-    }
-
-    fn load_leaders(&mut self, reader: &mut Reader<'_>, head: Head) -> Result<()> {
-        let mut leaders = Vec::new();
-        let mut members = Vec::new();
-        for leader in 0..head.leaders as LeaderNumber {
-            let slot = reader.number()?;
-            let code = reader.code(&self.graph)?;
-            let threshold = Threshold::from_bits(reader.number()?);
-            let split_above = reader.number()? as usize;
-            let joining = self.joining(leader, &reader.list()?)?;
-            if !self.contains(slot) {
-                return Err(corrupted("a leader"));
-            }
-            leaders.push((slot, code));
-            members.push(joining);
-            let mut leaf = self.empty_leaf();
-            leaf.restore(
-                threshold.ok_or_else(|| corrupted("a threshold"))?,
-                split_above,
-            );
-            self.leaves.push(leaf);
-        }
-        let visits: usize = self.assignments.iter().map(|own| own.iter().count()).sum();
-        if visits != members.iter().map(Vec::len).sum::<usize>() {
-            return Err(corrupted("the members of the leaves"));
-        }
-        let graph = &self.graph;
-        let (kernels, dimension) = (graph.kernels(), graph.space().code_dimension());
-        let restored = Leaders::restore(kernels, dimension, leaders, head.center, head.centered_at);
-        let (workspaces, leaders) = (&self.workspaces, &restored);
-        self.leaves
-            .par_iter_mut()
-            .zip(&members)
-            .enumerate()
-            .for_each(|(number, (leaf, joining))| {
-                let leader = leaders.code(number as LeaderNumber);
-                workspaces.with(|workspace| {
-                    leaf.apply(graph, &leader, joining.iter().copied(), &mut workspace.leaf);
-                });
-            });
-        self.leaders = restored;
-        Ok(())
-    }
-
-    /// The members of a leaf as rows that join it; each must have the leaf among its own.
-    fn joining(&self, leader: LeaderNumber, slots: &[Slot]) -> Result<Vec<(Slot, Change)>> {
-        let member = |&slot: &Slot| {
-            let mut own = self.assignments.get(slot as usize)?.iter();
-            let assignment = own.find(|assignment| assignment.leaf == leader)?;
-            Some((slot, Change::Join(assignment.distance)))
-        };
-        let joining: Option<Vec<_>> = slots.iter().map(member).collect();
-        let mut sorted = slots.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
-        let distinct = sorted.len() == slots.len();
-        joining
-            .filter(|_| distinct)
-            .ok_or_else(|| corrupted("the members of a leaf"))
-    }
-
-    /// Checks that links lead to other rows, once each, and counts them.
-    fn check_links(&self) -> Result<()> {
-        let links = self.graph.links();
-        for slot in (0..self.assignments.len() as Slot).filter(|&slot| self.contains(slot)) {
-            let mut list: Vec<Slot> = links.list(slot).collect();
-            self.count_added(list.iter().copied());
-            let count = list.len();
-            list.sort_unstable();
-            list.dedup();
-            let sound = list.iter().all(|&link| link != slot && self.contains(link));
-            if !sound || list.len() != count {
-                return Err(corrupted("the links of a row"));
-            }
-        }
-        Ok(())
     }
 }
 
 /// The parameters that a saved graph must share with the one that it is loaded into.
-fn parameters_of(graph: &Graph) -> [u32; 4] {
+pub(super) fn parameters_of(graph: &Graph) -> [u32; 4] {
     let parameters = graph.parameters();
     let metric = match parameters.metric {
         Metric::Cosine => 0,
@@ -240,14 +203,6 @@ fn parameters_of(graph: &Graph) -> [u32; 4] {
     };
     let (m, ef_construction) = (parameters.m as u32, parameters.ef_construction as u32);
     [parameters.dimension as u32, metric, m, ef_construction]
-}
-
-fn corrupted(what: &str) -> Error {
-    Error::new(
-        ErrorCode::Corrupted,
-        format!("the saved graph is damaged: {what} does not fit"),
-    )
-    .with("section", "graph")
 }
 
 fn put(out: &mut Vec<u8>, number: u32) {
@@ -263,95 +218,4 @@ fn put_code(out: &mut Vec<u8>, code: &CodeQuery) {
     put(out, code.scale.to_bits());
     put(out, code.bias.to_bits());
     out.extend(code.codes.iter().map(|code| code.cast_unsigned()));
-}
-
-/// The head section, as far as it is not fixed by the graph.
-struct Head {
-    slots: usize,
-    rows: usize,
-    leaders: usize,
-    centered_at: usize,
-    center: CodeQuery,
-    /// Of the first look, where there is one: the count of leaders at its making, and its center.
-    look: Option<(usize, CodeQuery)>,
-}
-
-impl Head {
-    fn read(reader: &mut Reader<'_>, graph: &Graph) -> Result<Head> {
-        if reader.take(MAGIC.len())? != MAGIC {
-            return Err(corrupted("its first bytes"));
-        }
-        for parameter in parameters_of(graph) {
-            if reader.number()? != parameter {
-                return Err(corrupted("a parameter of the collection"));
-            }
-        }
-        let bound = f32::from_bits(reader.number()?);
-        if bound != 0.0 && !(bound > 0.0 && graph.space().restore_length_bound(bound)) {
-            return Err(corrupted("the bound of lengths"));
-        }
-        let (slots, rows) = (reader.number()? as usize, reader.number()? as usize);
-        let (leaders, centered_at) = (reader.number()? as usize, reader.number()? as usize);
-        let looked_from = reader.number()? as usize;
-        let center = reader.code(graph)?;
-        let look = match looked_from {
-            0 => None,
-            _ => Some((looked_from, reader.code(graph)?)),
-        };
-        if slots > RECORDS_MAX || rows > slots || (rows == 0) != (leaders == 0) {
-            return Err(corrupted("the count of rows"));
-        }
-        Ok(Head {
-            slots,
-            rows,
-            leaders,
-            centered_at,
-            center,
-            look,
-        })
-    }
-}
-
-/// What is left of the bytes.
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self
-            .bytes
-            .split_at_checked(count)
-            .ok_or_else(|| corrupted("its length"))?;
-        self.bytes = rest;
-        Ok(taken)
-    }
-
-    fn number(&mut self) -> Result<u32> {
-        let bytes = self
-            .take(4)?
-            .try_into()
-            .map_err(|_| corrupted("its length"))?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn list(&mut self) -> Result<Vec<Slot>> {
-        let count = self.number()? as usize;
-        let bytes = self.take(count.saturating_mul(4))?;
-        let (numbers, _) = bytes.as_chunks();
-        Ok(numbers
-            .iter()
-            .map(|&bytes| u32::from_le_bytes(bytes))
-            .collect())
-    }
-
-    fn code(&mut self, graph: &Graph) -> Result<CodeQuery> {
-        let (scale, bias) = (
-            f32::from_bits(self.number()?),
-            f32::from_bits(self.number()?),
-        );
-        let codes = self.take(graph.codes().row_bytes())?;
-        let codes = codes.iter().map(|code| code.cast_signed()).collect();
-        Ok(CodeQuery { codes, scale, bias })
-    }
 }

@@ -61,7 +61,7 @@ impl Selection<'_> {
 /// What a search works in; kept by a thread for its next search.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    scan: ScanBuffers,
+    pub(super) scan: ScanBuffers,
     visited: Visited,
     beam: Beam,
     asked: LookQuery,

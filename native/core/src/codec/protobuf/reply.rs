@@ -1,11 +1,11 @@
 //! Replies: JSON in, protobuf out.
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::schema::{Field, Kind, Message, message};
 use super::wire::{put_bytes, put_double, put_float, put_integer, put_varint};
 use crate::codec::fields::Fields;
+use crate::codec::raw::Raw;
 use crate::codec::value;
 use crate::error::{Error, ErrorCode, Result};
 
@@ -14,7 +14,8 @@ const DETAILS: &str = "details";
 
 /// Transcribes one reply.
 pub(super) fn transcribe(reply: &Message, json: &[u8]) -> Result<Vec<u8>> {
-    let raw: &RawValue = serde_json::from_slice(json).map_err(|error| broken(&error))?;
+    let text = std::str::from_utf8(json).map_err(|error| broken(&error))?;
+    let raw = Raw::scan(text).map_err(|error| broken(&error))?;
     let mut out = Vec::with_capacity(json.len());
     object(reply, raw, &mut out)?;
     Ok(out)
@@ -24,7 +25,7 @@ fn broken(what: &dyn std::fmt::Display) -> Error {
     Error::internal(format!("a reply does not fit its message: {what}"))
 }
 
-fn object(message: &Message, raw: &RawValue, out: &mut Vec<u8>) -> Result<()> {
+fn object(message: &Message, raw: Raw<'_>, out: &mut Vec<u8>) -> Result<()> {
     let mut fields = Fields::default();
     fields.read("a reply", raw)?;
     for field in &message.fields {
@@ -54,7 +55,7 @@ fn object(message: &Message, raw: &RawValue, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn single(field: &Field, raw: &RawValue, out: &mut Vec<u8>) -> Result<()> {
+fn single(field: &Field, raw: Raw<'_>, out: &mut Vec<u8>) -> Result<()> {
     let name = field.name;
     match field.kind {
         Kind::Bool => put_integer(field.number, u64::from(value::boolean(name, raw)?), out),
@@ -90,7 +91,7 @@ fn single(field: &Field, raw: &RawValue, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn floats(number: u32, raw: &RawValue, out: &mut Vec<u8>) -> Result<()> {
+fn floats(number: u32, raw: Raw<'_>, out: &mut Vec<u8>) -> Result<()> {
     let mut numbers = Vec::new();
     value::numbers("data", raw, &mut numbers)?;
     put_varint(u64::from(number) << 3 | 2, out);
@@ -100,7 +101,7 @@ fn floats(number: u32, raw: &RawValue, out: &mut Vec<u8>) -> Result<()> {
 }
 
 /// The body of a `google.protobuf.Struct`.
-fn structure(entries: &[(&str, &RawValue)]) -> Result<Vec<u8>> {
+fn structure(entries: &[(&str, Raw<'_>)]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for (name, raw) in entries {
         let parsed: Value = serde_json::from_str(raw.get()).map_err(|error| broken(&error))?;

@@ -12,7 +12,11 @@ const STRUCT_DEPTH_MAX: usize = 100;
 
 /// Transcribes one request.
 pub(super) fn transcribe(request: &Message, bytes: &[u8]) -> Result<(Vec<u8>, Vec<f32>)> {
-    let mut transcriber = Transcriber::default();
+    // Nearly all of a large request are the numbers of its vectors.
+    let mut transcriber = Transcriber {
+        block: Vec::with_capacity(bytes.len() / size_of::<f32>()),
+        ..Transcriber::default()
+    };
     let mut json = transcriber.object(request, bytes, 0)?;
     // Where no element has a vector, there is no block to cut.
     if transcriber.lengths.iter().any(|&length| length >= 0) {
