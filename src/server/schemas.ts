@@ -17,7 +17,11 @@ const count = (description: string, more: Schema = {}): Schema => ({
   ...more,
 });
 const flag = (description: string): Schema => ({ type: 'boolean', description });
-const number = (description: string): Schema => ({ type: 'number', description });
+const number = (description: string, limits: Schema = {}): Schema => ({
+  type: 'number',
+  description,
+  ...limits,
+});
 const list = (items: Schema, description = ''): Schema => ({
   type: 'array',
   items,
@@ -96,6 +100,10 @@ const QUERY_OPTIONS = {
   ef_search: count('candidates that the search keeps; more finds more', {
     minimum: 1,
     maximum: 4096,
+  }),
+  recall: number('in place of ef_search: the share of the nearest to find, as measured', {
+    minimum: 0,
+    maximum: 1,
   }),
 };
 
