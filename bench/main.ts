@@ -4,7 +4,7 @@
  *
  *   VOLLEY_BENCH_DATA=<folder>   real embeddings beside the generated ones (see data.ts)
  *   npm run bench -- --rows 20000   fewer generated rows (default 100,000)
- *   npm run bench -- --only real    one part: real, 384, 768 or streams
+ *   npm run bench -- --only real    one part: real, 384, 768, streams or memory
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -16,10 +16,13 @@ import { open } from '../src/index.js';
 import { type Dataset, generatedDataset, realDataset } from './data.js';
 import { anonymousMemory, machine, median, percentile } from './machine.js';
 import { amount, line, print, rate } from './report.js';
+import { measureStreamMemory } from './stream-memory.js';
 import { measureStreams } from './streams.js';
 import * as work from './work.js';
 
 const BATCH = 1000;
+/** So that the default streams 10 GB for the memory. */
+const STREAMED_BYTES_EACH = 102_400;
 const EF_SWEEP = [16, 24, 32, 48, 64, 96, 128, 200];
 
 const { values: flags } = parseArgs({
@@ -41,6 +44,7 @@ try {
     if (wanted(String(dimension))) await measure(generatedDataset(rows, dimension, 500));
   }
   if (wanted('streams')) await measureStreams(folder, rows);
+  if (wanted('memory')) await measureStreamMemory(folder, rows * STREAMED_BYTES_EACH);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

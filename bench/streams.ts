@@ -1,12 +1,11 @@
 /**
- * What streams promise, measured: their rate beside that of awaited batches, memory that does not
- * grow with the input, and how soon a cancellation is answered; and that a batch's time is linear
- * in its operations. Called by main.ts.
+ * What streams promise, measured: their rate beside that of awaited batches, and how soon a
+ * cancellation is answered; and that a batch's time is linear in its operations. Called by main.ts.
  */
 import { join } from 'node:path';
 import { type Collection, type InsertRow, open } from '../src/index.js';
-import { generatedDataset } from './data.js';
-import { anonymousMemory, median, percentile } from './machine.js';
+import { median, percentile } from './machine.js';
+import { MixedRows } from './mixed-rows.js';
 import { amount, line, print, rate } from './report.js';
 import { seconds } from './work.js';
 
@@ -15,46 +14,29 @@ const DIMENSION = 384;
 const ROUNDS = 5;
 /** Generated vectors that all rows are mixed from. */
 const BASE_COUNT = 10_000;
-const MIB = 1024 * 1024;
 
-/** Measures all of it with so many rows a round; what is streamed for the memory is seven times. */
+/** Measures all of it with so many rows a round. */
 export async function measureStreams(folder: string, rows: number): Promise<void> {
-  const { base } = generatedDataset(BASE_COUNT, DIMENSION, 0);
+  const source = new MixedRows(BASE_COUNT, DIMENSION);
   print(`\nstreams: ${amount(rows)} x ${DIMENSION} a round, durable`);
-  await measureRate(folder, base, rows);
-  await measureMemory(folder, base, rows * 7);
-  await measureCancel(folder, base);
-  await measureLinearity(folder, base);
+  await measureRate(folder, source, rows);
+  await measureCancel(folder, source);
+  await measureLinearity(folder, source);
 }
 
-/** Row `n`, made when it is asked for: two of the generated vectors, mixed. */
-function row(base: Float32Array, n: number): InsertRow {
-  const from = (n % BASE_COUNT) * DIMENSION;
-  const other = ((n * 7919 + Math.floor(n / BASE_COUNT) * 31) % BASE_COUNT) * DIMENSION;
-  const data = new Float32Array(DIMENSION);
-  for (let k = 0; k < DIMENSION; k++) {
-    data[k] = (base[from + k] as number) + 0.4 * (base[other + k] as number);
-  }
-  return { id: `row-${n}`, data };
-}
+type Insert = (collection: Collection, source: MixedRows, rows: number) => Promise<unknown>;
 
-function* rowsOf(base: Float32Array, count: number, from = 0): Generator<InsertRow> {
-  for (let n = from; n < from + count; n++) yield row(base, n);
-}
+const asStream: Insert = (collection, source, rows) =>
+  collection.insertStream(source.rows(rows)).summary;
 
-type Insert = (collection: Collection, base: Float32Array, rows: number) => Promise<unknown>;
-
-const asStream: Insert = (collection, base, rows) =>
-  collection.insertStream(rowsOf(base, rows)).summary;
-
-const asBatches: Insert = async (collection, base, rows) => {
+const asBatches: Insert = async (collection, source, rows) => {
   for (let from = 0; from < rows; from += BATCH) {
-    await collection.insert([...rowsOf(base, Math.min(BATCH, rows - from), from)]);
+    await collection.insert([...source.rows(Math.min(BATCH, rows - from), from)]);
   }
 };
 
 /** In turn, so that both meet the machine in the same mood. */
-async function measureRate(folder: string, base: Float32Array, rows: number): Promise<void> {
+async function measureRate(folder: string, source: MixedRows, rows: number): Promise<void> {
   const times: { stream: number[]; batches: number[] } = { stream: [], batches: [] };
   const rounds = rows > 200_000 ? 3 : ROUNDS;
   for (let round = 0; round < rounds; round++) {
@@ -62,7 +44,7 @@ async function measureRate(folder: string, base: Float32Array, rows: number): Pr
       const insert = way === 'stream' ? asStream : asBatches;
       await inStore(join(folder, `${way}-${round}`), async (collection) => {
         const taken = await seconds(async () => {
-          await insert(collection, base, rows);
+          await insert(collection, source, rows);
           await collection.indexed();
         });
         times[way].push(taken);
@@ -80,38 +62,10 @@ async function measureRate(folder: string, base: Float32Array, rows: number): Pr
 
 const REVERSED = ['batches', 'stream'] as const;
 
-/** Replaces the same few records over and over, so that only the input grows. */
-async function measureMemory(folder: string, base: Float32Array, rows: number): Promise<void> {
-  const records = Math.min(20_000, rows / 10);
-  const budgetMb = 32;
-  await inStore(
-    join(folder, 'memory'),
-    async (collection) => {
-      const samples: number[] = [];
-      function* source() {
-        for (let n = 0; n < rows; n++) {
-          if (n > 0 && n % Math.floor(rows / 20) === 0) samples.push(anonymousMemory() ?? 0);
-          yield { ...row(base, n), id: `row-${n % records}` };
-        }
-      }
-      const options = { onConflict: 'replace', duplicates: 'last_wins' } as const;
-      const stream = collection.insertStream(source(), options);
-      const summary = await stream.summary;
-      samples.push(anonymousMemory() ?? 0);
-      const shown = [4, 9, 14, 19].map((place) => Math.max(...samples.slice(place - 4, place + 1)));
-      const beside = `${amount(await collection.count())} records left of ${amount(summary.insertedCount)}`;
-      line(`memory budget ${budgetMb} MiB, streamed`, `${amount(summary.bytes / MIB)} MiB`, beside);
-      const quarters = shown.map((bytes) => amount(bytes / MIB)).join(', ');
-      line('anonymous memory, most of each quarter', quarters, 'MiB, with the index and Node');
-    },
-    budgetMb,
-  );
-}
-
 /** Milliseconds from the wish to the answer. */
-async function measureCancel(folder: string, base: Float32Array): Promise<void> {
+async function measureCancel(folder: string, source: MixedRows): Promise<void> {
   await inStore(join(folder, 'cancel'), async (collection) => {
-    const batch = [...rowsOf(base, 10_000)];
+    const batch = [...source.rows(10_000)];
     const options = { onConflict: 'replace' } as const;
     const whole = (await seconds(() => collection.insert(batch, options))) * 1000;
     const unary = async (after: number) => {
@@ -131,7 +85,7 @@ async function measureCancel(folder: string, base: Float32Array): Promise<void> 
     for (const atomic of [false, true]) {
       const name = `cancel ${atomic ? 'an atomic' : 'a'} stream`;
       const cancel = async (after: number) => {
-        const stream = collection.insertStream(endless(base), { ...options, atomic });
+        const stream = collection.insertStream(endless(source), { ...options, atomic });
         await pause(20 + after * 200);
         const began = performance.now();
         const { status } = await stream.cancel();
@@ -142,8 +96,8 @@ async function measureCancel(folder: string, base: Float32Array): Promise<void> 
   });
 }
 
-function* endless(base: Float32Array): Generator<InsertRow> {
-  for (let n = 0; ; n++) yield row(base, n % 50_000);
+function* endless(source: MixedRows): Generator<InsertRow> {
+  for (let n = 0; ; n++) yield source.row(n % 50_000);
 }
 
 type Cancel = (after: number) => Promise<{ ms: number; stopped: boolean }>;
@@ -165,13 +119,13 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-async function measureLinearity(folder: string, base: Float32Array): Promise<void> {
+async function measureLinearity(folder: string, source: MixedRows): Promise<void> {
   for (const count of [10, 100, 1000, 10_000]) {
     await inStore(join(folder, `linear-${count}`), async (collection) => {
       const rounds = Math.max(5, Math.min(50, 50_000 / count));
       const times = [];
       for (let round = 0; round < rounds; round++) {
-        const batch = [...rowsOf(base, count, round * count)];
+        const batch = [...source.rows(count, round * count)];
         times.push(await seconds(() => collection.insert(batch)));
         await collection.indexed();
       }
@@ -188,9 +142,8 @@ async function measureLinearity(folder: string, base: Float32Array): Promise<voi
 async function inStore(
   path: string,
   work: (collection: Collection) => Promise<void>,
-  maxMemoryUsageMb = 512,
 ): Promise<void> {
-  const store = await open(path, { batchOperations: { maxMemoryUsageMb } });
+  const store = await open(path);
   try {
     await work(await store.createCollection('records', { dimension: DIMENSION }));
   } finally {

@@ -382,8 +382,11 @@ export class Collection<Metadata extends object = JsonObject> {
     const isWatched = onProgress !== undefined && settings.progressReporting;
     const context = isWatched ? { batchId: door.newBatchId() } : undefined;
     const call = this.#call(verb, { ...header, ...taken }, block, given, context);
-    const watch = context && onProgress && new BatchWatch(door, context.batchId, onProgress);
-    const { reply, embeddingFailure } = await call.finally(() => watch?.finish());
+    const isPreview = given.validateOnly === true;
+    const names = context && { ...context, verb, collection: this.name, isPreview };
+    const { reply, embeddingFailure } = await (names && onProgress
+      ? watched(call, new BatchWatch(door, names, onProgress))
+      : call);
     const result = decodeWrite<Result>(reply, refused);
     const atomic = given.atomic ?? settings.atomicByDefault;
     const failed = atomic && result.status === 'failed';
@@ -423,6 +426,18 @@ export interface CollectionParts {
   readonly settings: BatchOperations;
   /** Aborted when the store closes. */
   readonly closing: AbortSignal;
+}
+
+/** The call's reply, behind the watch's last report. */
+async function watched(call: Promise<EmbeddedReply>, watch: BatchWatch): Promise<EmbeddedReply> {
+  try {
+    const done = await call;
+    await watch.finish(done.reply);
+    return done;
+  } catch (error) {
+    await watch.fail(error);
+    throw error;
+  }
 }
 
 function handleClosed(name: string): VolleyError {

@@ -231,6 +231,51 @@ fn a_batch_that_was_cancelled_in_time_leaves_nothing() {
 }
 
 #[test]
+fn a_batch_that_was_refused_at_once_is_told_of() {
+    let store = open(memory());
+    create(&store, "cosine");
+    let refused = [
+        ("gone", json!({"collection": "gone", "vectors": rows(0, 1)})),
+        ("field", json!({"collection": "records", "vektors": []})),
+        (
+            "large",
+            json!({"collection": "records", "vectors": rows(0, 3), "batch_size_limit": 2}),
+        ),
+    ];
+    for (name, header) in refused {
+        let reply = send(&store, "insert", &header, named(name)).recv().unwrap();
+        let told = call(&store, "batches.get", json!({"batch_id": name}), &[]);
+        assert_eq!(told["status"], "failed", "{told}");
+        assert_eq!(told["error_code"], reply["error"]["error_code"], "{told}");
+        assert_eq!(told["error_message"], reply["error"]["error_message"]);
+        assert_eq!(told["applied"], 0);
+    }
+    // Calls that are no batches leave no trace.
+    let read = send(&store, "limits", &json!({}), named("read"));
+    assert!(read.recv().unwrap().get("error").is_none());
+    let told = call(&store, "batches.get", json!({"batch_id": "read"}), &[]);
+    assert_eq!(code(&told), "NOT_FOUND");
+}
+
+#[test]
+fn a_preview_is_told_of_as_applied_to_nothing() {
+    let store = open(memory());
+    create(&store, "cosine");
+    let header = json!({"collection": "records", "vectors": rows(0, 2), "validate_only": true});
+    let reply = send(&store, "insert", &header, named("preview"));
+    assert_eq!(reply.recv().unwrap()["inserted_count"], 2);
+    let told = call(&store, "batches.get", json!({"batch_id": "preview"}), &[]);
+    assert_eq!(
+        [&told["received"], &told["applied"], &told["durable"]],
+        [&json!(2), &json!(0), &json!(0)]
+    );
+    assert_eq!(
+        (&told["status"], &told["sequence"]),
+        (&json!("success"), &Value::Null)
+    );
+}
+
+#[test]
 fn a_batch_is_cancelled_although_it_keeps_every_thread_busy() {
     let options = StoreOptions {
         threads: Some(1),

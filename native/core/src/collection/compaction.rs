@@ -13,6 +13,8 @@ use crate::record::Slot;
 
 /// A sealed file is rewritten when at most one in this many of its bytes is live.
 const LIVE_SHARE: u64 = 2;
+/// Records that tell how large the others are.
+const RECORDS_SAMPLED: u64 = 256;
 
 /// Rows that stand in other files now.
 #[derive(Debug)]
@@ -41,27 +43,48 @@ impl Moves {
     }
 }
 
-/// The sealed files of which at most half is live. Those from the snapshot's position on are not
-/// asked: they are replayed, and the rows of open stages stand there.
+/// Whether the log is mostly dead, as far as some of the records tell: reading a few of them is
+/// cheap where reading all is not.
+///
+/// # Errors
+/// `CORRUPTED` where a live row is not what was written.
+pub fn is_mostly_dead(snapshot: &Snapshot) -> Result<bool> {
+    let count = snapshot.count();
+    let step = count.div_ceil(RECORDS_SAMPLED).max(1);
+    let mut sampled = BTreeMap::new();
+    let mut sampled_count = 0;
+    for slot in snapshot.alive.iter().step_by(step as usize) {
+        add_record(&mut sampled, snapshot, slot)?;
+        sampled_count += 1;
+    }
+    let live = sampled.values().sum::<u64>() * count / sampled_count.max(1);
+    let all: u64 = settled_files(snapshot).map(|file| file.1).sum();
+    Ok(live * LIVE_SHARE <= all)
+}
+
+/// The sealed files of which at most half is live.
 ///
 /// # Errors
 /// `CORRUPTED` where a live row is not what was written.
 pub fn dying_files(snapshot: &Snapshot) -> Result<BTreeSet<u32>> {
-    let live = live_bytes(snapshot)?;
-    let is_dying = |file: &&Arc<LogFile>| {
-        if file.kind() == FileKind::Log && file.number() >= snapshot.position.file {
-            return false;
-        }
-        let live = live.get(&file.number()).copied().unwrap_or(0);
-        file.sealed_bytes()
-            .is_some_and(|bytes| live * LIVE_SHARE <= u64::from(bytes))
+    let mut live = BTreeMap::new();
+    for slot in snapshot.alive.iter() {
+        add_record(&mut live, snapshot, slot)?;
+    }
+    let live_in = |number| live.get(&number).copied().unwrap_or(0);
+    let is_dying = |(number, bytes): &(u32, u64)| live_in(*number) * LIVE_SHARE <= *bytes;
+    let dying = settled_files(snapshot).filter(is_dying);
+    Ok(dying.map(|(number, _)| number).collect())
+}
+
+/// Numbers and bytes of the sealed files before the snapshot's position. Those from there on are
+/// replayed, and the rows of open stages stand there.
+fn settled_files(snapshot: &Snapshot) -> impl Iterator<Item = (u32, u64)> {
+    let is_settled = |file: &&Arc<LogFile>| {
+        file.kind() == FileKind::Rows || file.number() < snapshot.position.file
     };
-    Ok(snapshot
-        .files
-        .iter()
-        .filter(is_dying)
-        .map(|file| file.number())
-        .collect())
+    let files = snapshot.files.iter().filter(is_settled);
+    files.filter_map(|file| Some((file.number(), file.sealed_bytes()?.into())))
 }
 
 /// Copies the live rows of some files into new ones.
@@ -103,16 +126,14 @@ pub fn report(before: &Snapshot, after: &Snapshot) -> CompactReport {
     }
 }
 
-fn live_bytes(snapshot: &Snapshot) -> Result<BTreeMap<u32, u64>> {
-    let mut live = BTreeMap::new();
-    for slot in snapshot.alive.iter() {
-        let state = snapshot.slot(slot)?;
-        add(&mut live, snapshot, state.row)?;
-        if state.metadata != state.row {
-            add(&mut live, snapshot, state.metadata)?;
-        }
+/// Adds the bytes of a record's rows to those of their files.
+fn add_record(live: &mut BTreeMap<u32, u64>, snapshot: &Snapshot, slot: Slot) -> Result<()> {
+    let state = snapshot.slot(slot)?;
+    add(live, snapshot, state.row)?;
+    if state.metadata != state.row {
+        add(live, snapshot, state.metadata)?;
     }
-    Ok(live)
+    Ok(())
 }
 
 fn add(live: &mut BTreeMap<u32, u64>, snapshot: &Snapshot, row: Location) -> Result<()> {

@@ -112,8 +112,8 @@ pub struct Thresholds {
     pub repair_rows_min: usize,
     /// See `repair_rows_min`.
     pub repair_share: usize,
-    /// Log bytes after which the next checkpoint is written; up to four times as many once the
-    /// log is that long.
+    /// Log bytes after which the next checkpoint is written, and a log that is mostly dead is
+    /// compacted; up to four times as many once the log is that long.
     pub checkpoint_bytes: u64,
     /// Up to this many live records (or filter matches) are compared one by one.
     pub scan_rows_max: usize,

@@ -15,7 +15,6 @@ use super::{checkpoint, compaction};
 use crate::codec::CompactReport;
 use crate::error::{Error, Result};
 use crate::index::{Builder, Frozen};
-use crate::log::Position;
 use crate::record::Slot;
 use crate::storage::Storage;
 use crate::store::Pools;
@@ -46,8 +45,8 @@ pub struct Indexer {
     pub directory: String,
     /// When to do what.
     pub thresholds: Thresholds,
-    /// Up to where the newest checkpoint covers the log.
-    pub checkpointed: Position,
+    /// Bytes of the log at the newest checkpoint.
+    pub checkpointed_bytes: u64,
     /// Count of tail rows folded so far; what [`Snapshot::taken`] will come to.
     pub folded: u64,
     /// The dead rows that a repair under way takes out of the graph: the oldest of the snapshot's.
@@ -57,15 +56,15 @@ pub struct Indexer {
     /// The checkpoint that is being written beside the folds. Until it is done no repair begins:
     /// it would free slots, whose codes the checkpoint still reads.
     pub writing: Option<Writing>,
-    /// Where the log was when the last checkpoint was begun: after one that could not be written,
-    /// the next waits for more of it.
-    pub attempted: Position,
+    /// Bytes of the log when the last checkpoint was begun: after one that could not be written,
+    /// the next waits for more.
+    pub attempted_bytes: u64,
 }
 
 /// A checkpoint under way.
 pub struct Writing {
     thread: JoinHandle<Result<()>>,
-    position: Position,
+    log_bytes: u64,
 }
 
 impl Indexer {
@@ -227,26 +226,34 @@ impl Indexer {
             return;
         }
         let snapshot = self.shared.snapshot();
-        let after = snapshot.files.bytes_after(self.checkpointed);
-        let covered = snapshot.files.bytes_after(Position::default()) - after;
+        // Not the bytes that an opening would replay: as long as a stage is open, those grow
+        // whatever is checkpointed.
+        let bytes = snapshot.files.bytes();
+        let grown_by = |from: u64| bytes.saturating_sub(from);
         // A checkpoint writes the whole collection again, so it is rarer the larger that is; what
         // is not covered by one makes the next opening longer.
         let least = self.thresholds.checkpoint_bytes;
-        let new = snapshot.files.bytes_after(self.attempted);
-        if after >= covered.clamp(least, least * CHECKPOINT_GROWTH_MAX)
-            && new >= least / CHECKPOINT_RETRY_SHARE
+        let enough = self
+            .checkpointed_bytes
+            .clamp(least, least * CHECKPOINT_GROWTH_MAX);
+        if grown_by(self.checkpointed_bytes) < enough
+            || grown_by(self.attempted_bytes) < least / CHECKPOINT_RETRY_SHARE
         {
-            self.attempted = snapshot.position;
+            return;
+        }
+        self.attempted_bytes = bytes;
+        // What cannot be written costs space, or time at the next opening, not data.
+        let is_mostly_dead = matches!(compaction::is_mostly_dead(&snapshot), Ok(true));
+        if !(is_mostly_dead && matches!(self.rewrite_dying(&snapshot), Ok(true))) {
             drop(snapshot);
             self.begin_checkpoint();
         }
     }
 
-    /// Writes a checkpoint of now beside the folds. One that cannot be written costs time at the
-    /// next opening, not data.
+    /// Writes a checkpoint of now beside the folds.
     fn begin_checkpoint(&mut self) {
         let Ok(source) = self.freeze() else { return };
-        let position = source.snapshot.position;
+        let log_bytes = source.snapshot.files.bytes();
         let (storage, directory) = (Arc::clone(&self.storage), self.directory.clone());
         let shared = Arc::clone(&self.shared);
         let write = move || {
@@ -257,15 +264,15 @@ impl Indexer {
         };
         let thread = std::thread::Builder::new().name("volley-checkpoint".to_owned());
         let thread = thread.spawn(write).ok();
-        self.writing = thread.map(|thread| Writing { thread, position });
+        self.writing = thread.map(|thread| Writing { thread, log_bytes });
     }
 
     /// Waits for the checkpoint that is being written, if any.
     fn finish_checkpoint(&mut self) {
-        if let Some(Writing { thread, position }) = self.writing.take()
+        if let Some(Writing { thread, log_bytes }) = self.writing.take()
             && matches!(thread.join(), Ok(Ok(())))
         {
-            self.checkpointed = position;
+            self.checkpointed_bytes = log_bytes;
         }
     }
 
@@ -274,7 +281,8 @@ impl Indexer {
         self.continue_repair(usize::MAX);
         let source = self.freeze()?;
         checkpoint::write(&*self.storage, &self.directory, &source)?;
-        self.checkpointed = source.snapshot.position;
+        self.checkpointed_bytes = source.snapshot.files.bytes();
+        self.attempted_bytes = self.checkpointed_bytes;
         Ok(())
     }
 
@@ -292,22 +300,33 @@ impl Indexer {
         Ok(checkpoint::Source { snapshot, graph })
     }
 
-    /// Copies the live rows of files with many dead rows together, makes a checkpoint that
-    /// knows the new places, and only then removes the old files.
     fn compact(&mut self) -> Result<CompactReport> {
         self.finish_checkpoint();
         let before = self.shared.snapshot();
-        let dying = compaction::dying_files(&before)?;
-        if !dying.is_empty() {
-            let (sender, lent) = mpsc::channel();
-            self.publish(IndexUpdate::LendRowsWriter(sender));
-            let writer = lent.recv().map_err(|_| super::closed())?;
-            let (moves, files) = compaction::copy_rows(&before, &dying, writer)?;
-            self.publish(IndexUpdate::Moved(moves, files));
-            self.checkpoint()?;
-            self.publish(IndexUpdate::RemoveFiles(dying.into_iter().collect()));
-        }
+        self.rewrite_dying(&before)?;
         Ok(compaction::report(&before, &self.shared.snapshot()))
+    }
+
+    /// Copies the live rows of files with many dead rows together, makes a checkpoint that
+    /// knows the new places, and only then removes the old files. Returns whether there were any.
+    fn rewrite_dying(&mut self, snapshot: &Snapshot) -> Result<bool> {
+        let dying = compaction::dying_files(snapshot)?;
+        if dying.is_empty() {
+            return Ok(false);
+        }
+        let (sender, lent) = mpsc::channel();
+        self.publish(IndexUpdate::LendRowsWriter(sender));
+        let writer = lent.recv().map_err(|_| super::closed())?;
+        let (moves, files) = compaction::copy_rows(snapshot, &dying, writer)?;
+        let emptied = dying.into_iter().collect();
+        self.publish(IndexUpdate::Moved {
+            moves,
+            files,
+            emptied,
+        });
+        self.checkpoint()?;
+        self.publish(IndexUpdate::RemoveEmptied);
+        Ok(true)
     }
 
     /// Hands a result to the writer and waits until readers see it.

@@ -93,6 +93,10 @@ impl Collection {
         let recovered = recovery::open(&storage, directory, &config, &thresholds)?;
         let checkpointed = recovered.checkpointed;
         let snapshot = Arc::new(recovered.state.clone());
+        let files = &snapshot.files;
+        let checkpointed_bytes = files
+            .bytes()
+            .saturating_sub(files.bytes_after(checkpointed));
         let sequence = if checkpointed == Position::default() {
             0
         } else {
@@ -115,12 +119,12 @@ impl Collection {
             storage: Arc::clone(&storage),
             directory: directory.to_owned(),
             thresholds,
-            checkpointed,
+            checkpointed_bytes,
             folded: 0,
             repairing: Vec::new(),
             buried: 0,
             writing: None,
-            attempted: checkpointed,
+            attempted_bytes: checkpointed_bytes,
         };
         let threads = start(name, &shared, writer, indexer)?;
         Ok(Collection {

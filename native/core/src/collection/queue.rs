@@ -81,11 +81,18 @@ pub enum IndexUpdate {
         entry: Arc<Entry>,
     },
     /// Rows stand in other files now.
-    Moved(Moves, Vec<Arc<LogFile>>),
+    Moved {
+        /// Where they stand.
+        moves: Moves,
+        /// The files that they stand in.
+        files: Vec<Arc<LogFile>>,
+        /// The files that they stood in, which hold nothing that lives any more.
+        emptied: Vec<u32>,
+    },
     /// Compaction begins: it needs a writer of rows.
     LendRowsWriter(mpsc::Sender<RowsWriter>),
-    /// No checkpoint needs these log files any more.
-    RemoveFiles(Vec<u32>),
+    /// The newest checkpoint needs none of the emptied files.
+    RemoveEmptied,
     /// Nothing new: sync the log, whatever the durability.
     Sync,
 }

@@ -335,22 +335,23 @@ impl<'a> Searcher<'a> {
     fn exact(&self, asked: &Asked<'_>, candidates: &[Candidate]) -> Result<Vec<Match>> {
         let (query, vector) = (asked.query, asked.vector);
         let mut matches = Vec::with_capacity(asked.wanted);
-        for candidate in candidates.iter().take(asked.wanted) {
-            let location = self.snapshot.slot(candidate.slot)?.row;
-            let score = self.snapshot.files.with_row(location, |row| {
+        let candidates = candidates.iter().take(asked.wanted);
+        let rows = candidates.map(|found| Ok((found.slot, self.snapshot.slot(found.slot)?.row)));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        let files = &self.snapshot.files;
+        rows.iter().for_each(|(_, row)| files.prefetch(*row));
+        for (slot, location) in rows {
+            let score = files.with_row(location, |row| {
                 let stored = row.vector();
                 (stored.len() == vector.len())
                     .then(|| index::score(self.config.metric, vector, &stored))
             })?;
             let Some(score) = score else {
-                let message = format!("slot {} holds no vector of its kind", candidate.slot);
+                let message = format!("slot {slot} holds no vector of its kind");
                 return Err(Error::new(ErrorCode::Corrupted, message));
             };
             if query.threshold.is_none_or(|threshold| score >= threshold) {
-                matches.push(Match {
-                    slot: candidate.slot,
-                    score,
-                });
+                matches.push(Match { slot, score });
             }
         }
         matches.sort_by(|a, b| {

@@ -290,15 +290,20 @@ impl Writer {
                 // Where the receiver is gone, nobody wants to compact any more.
                 let _ = lend.send(self.log.rows_writer());
             }
-            IndexUpdate::Moved(moves, files) => {
+            IndexUpdate::Moved {
+                moves,
+                files,
+                emptied,
+            } => {
                 self.log.adopt(files);
+                // Refused for the active file only, which is never rewritten.
+                let _ = self.log.retire(&emptied);
                 self.state.files = self.log.files().clone();
                 moves.apply(&mut self.state);
             }
-            IndexUpdate::RemoveFiles(numbers) => {
+            IndexUpdate::RemoveEmptied => {
                 // What cannot be removed now is removed when the collection is opened next.
-                let _ = self.log.remove(&numbers);
-                self.state.files = self.log.files().clone();
+                let _ = self.log.remove_retired();
             }
             IndexUpdate::Sync => {
                 let _ = self.sync();

@@ -9,6 +9,7 @@ use super::bytes::{ALIGNMENT, size};
 use super::row::{ROW_BYTES_MIN, RowHeader, RowView};
 use super::{FileKind, FileLength, Location, Manifest, Position, file_path};
 use crate::error::{Error, Result};
+use crate::kernels;
 use crate::storage::{Bytes, Storage};
 
 /// One file of the log: active while it is being written, then sealed for good.
@@ -67,6 +68,9 @@ impl Sealed {
         Ok(row)
     }
 }
+
+/// Of a row, what is asked for ahead.
+const PREFETCHED_BYTES: usize = 256;
 
 const OUTSIDE: &str = "no row begins here";
 
@@ -282,6 +286,17 @@ impl LogFiles {
                 .map(read)
                 .map_err(|reason| file.fault(location.offset, reason)),
             None => self.row(location).map(|guard| read(guard.view())),
+        }
+    }
+
+    /// Asks the processor to bring the beginning of a row near that will soon be read; the rest
+    /// follows by itself as it is read.
+    pub fn prefetch(&self, location: Location) {
+        let sealed = self.files.get(&location.file);
+        if let Some(sealed) = sealed.and_then(|file| file.sealed.get()) {
+            let begin = size(location.offset);
+            let bytes = sealed.bytes.as_slice().get(begin..begin + PREFETCHED_BYTES);
+            kernels::prefetch(bytes.unwrap_or_default());
         }
     }
 

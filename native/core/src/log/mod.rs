@@ -12,6 +12,7 @@
 //! | `encoder` | a batch as frames in memory |
 //! | `files` | the set of log files, and rows by location |
 //! | `writer` | appending, syncing, sealing |
+//! | `spare_buffers` | memory of sealed frames, to be filled again |
 //! | `compaction` | live rows of dying files, copied verbatim |
 //! | `reader` | recovery |
 //!
@@ -24,6 +25,7 @@ mod files;
 mod frame;
 mod reader;
 mod row;
+mod spare_buffers;
 mod writer;
 
 #[cfg(test)]

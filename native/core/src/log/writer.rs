@@ -9,6 +9,7 @@ use super::encoder::{Batch, BatchEncoder, EncodedFrame};
 use super::files::{LogFile, LogFiles};
 use super::frame::{FrameHeader, FrameKind};
 use super::reader::Recovery;
+use super::spare_buffers::SpareBuffers;
 use super::{FileKind, Location, Position, RowsWriter};
 use crate::error::{Error, ErrorCode, Result};
 use crate::record::Sequence;
@@ -67,15 +68,13 @@ pub struct LogWriter {
     file_bytes_max: u32,
     numbers: FileNumbers,
     files: LogFiles,
+    /// Files that left the set and stand on the disk for the newest checkpoint.
+    retired: Vec<Arc<LogFile>>,
     active: Option<ActiveFile>,
     /// Where the next frame goes, if it fits there.
     end: Position,
     open_stages: BTreeSet<u64>,
-    /// Buffers of the frames of the file that was sealed last. Filled again, they cost none of
-    /// the page faults that fresh memory does.
-    spare_buffers: Vec<Vec<u8>>,
-    /// Most bytes of them.
-    spare_bytes_max: usize,
+    spare_buffers: SpareBuffers,
     /// What the first failure said.
     poisoned: Option<String>,
 }
@@ -95,28 +94,26 @@ impl LogWriter {
             file_bytes_max: file_bytes_max.min(u32::MAX / 2),
             numbers: FileNumbers::starting_at(recovery.next_file),
             files: recovery.files,
+            retired: Vec::new(),
             active: recovery.active,
             end: recovery.position,
             open_stages: BTreeSet::new(),
-            spare_buffers: Vec::new(),
-            spare_bytes_max: size(file_bytes_max),
+            spare_buffers: SpareBuffers::new(size(file_bytes_max)),
             poisoned: None,
         }
     }
 
     /// Keeps at most so many bytes of buffers for reuse; usually all of a file's.
     pub fn with_spare_bytes_max(mut self, bytes: usize) -> Self {
-        self.spare_bytes_max = bytes;
+        self.spare_buffers = SpareBuffers::new(bytes);
         self
     }
 
     /// An encoder with room for rows of so many bytes.
     pub fn encoder(&mut self, rows_bytes: usize) -> BatchEncoder {
         let bytes = BatchEncoder::buffer_bytes(rows_bytes);
-        // A buffer that is much too large would be cut to size, which copies it.
-        let fits = |buffer: &Vec<u8>| (bytes..=bytes + bytes / 16).contains(&buffer.capacity());
-        match self.spare_buffers.iter().position(fits) {
-            Some(place) => BatchEncoder::in_buffer(self.spare_buffers.swap_remove(place)),
+        match self.spare_buffers.take(bytes) {
+            Some(buffer) => BatchEncoder::in_buffer(buffer),
             None => BatchEncoder::with_capacity(rows_bytes),
         }
     }
@@ -249,28 +246,32 @@ impl LogWriter {
         self.files = self.files.with(files);
     }
 
-    /// Takes files out of the set and removes them from the disk. Snapshots that still hold them
-    /// can read them on.
+    /// Takes files out of the set, so that no later checkpoint names them; they stay on the disk
+    /// for the one before, until [`LogWriter::remove_retired`]. Snapshots that still hold them can
+    /// read them on.
+    ///
+    /// # Errors
+    /// `INTERNAL`, with nothing changed, for the active file.
+    pub fn retire(&mut self, numbers: &[u32]) -> Result<()> {
+        let active = self.active.as_ref().map(|active| active.file.number());
+        if active.is_some_and(|active| numbers.contains(&active)) {
+            return Err(Error::internal("the active log file cannot be removed"));
+        }
+        let retired = numbers.iter().filter_map(|number| self.files.get(*number));
+        self.retired.extend(retired.cloned());
+        self.files = self.files.without(numbers);
+        Ok(())
+    }
+
+    /// Removes the retired files from the disk.
     ///
     /// A checkpoint that needs none of them must be durable first: neither in its manifest, nor at
     /// or after its position. A file that could not be removed is a leftover of the next recovery.
     ///
     /// # Errors
-    /// What the disk said; the writer is not poisoned by it. `INTERNAL` for the active file.
-    pub fn remove(&mut self, numbers: &[u32]) -> Result<()> {
-        if self
-            .active
-            .as_ref()
-            .is_some_and(|active| numbers.contains(&active.file.number()))
-        {
-            return Err(Error::internal("the active log file cannot be removed"));
-        }
-        let removed: Vec<_> = numbers
-            .iter()
-            .filter_map(|number| self.files.get(*number).cloned())
-            .collect();
-        self.files = self.files.without(numbers);
-        for file in removed {
+    /// What the disk said; the writer is not poisoned by it.
+    pub fn remove_retired(&mut self) -> Result<()> {
+        for file in std::mem::take(&mut self.retired) {
             self.storage.remove(file.path())?;
         }
         self.storage.sync_directory(&self.directory)
@@ -387,7 +388,7 @@ impl LogWriter {
         };
         sync_active(&mut active)?;
         let buffers = active.file.seal_mapped(&*self.storage, active.length)?;
-        self.spare_buffers = within(buffers, self.spare_bytes_max);
+        self.spare_buffers.keep(buffers);
         Ok(())
     }
 
@@ -409,16 +410,6 @@ impl LogWriter {
         });
         Ok(())
     }
-}
-
-/// The first buffers that together take no more than so many bytes.
-fn within(mut buffers: Vec<Vec<u8>>, bytes_max: usize) -> Vec<Vec<u8>> {
-    let mut bytes = 0;
-    buffers.retain(|buffer| {
-        bytes += buffer.capacity();
-        bytes <= bytes_max
-    });
-    buffers
 }
 
 fn sync_active(active: &mut ActiveFile) -> Result<()> {

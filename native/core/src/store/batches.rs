@@ -14,6 +14,9 @@ use crate::record::Sequence;
 
 type Hook = Box<dyn FnOnce() + Send>;
 
+/// The verbs whose calls are batches: how one ended is kept, also where it was refused at once.
+const BATCH_VERBS: [&str; 5] = ["insert", "update", "delete", "write", "search"];
+
 /// One call on its way, or what became of it.
 pub struct Batch {
     /// Its name.
@@ -312,7 +315,7 @@ impl Batches {
         let key = (batch.caller.clone(), batch.batch_id.clone());
         let mut table = self.lock();
         table.running.remove(&key);
-        if self.kept == 0 || batch.progress().received.is_none() {
+        if self.kept == 0 || !BATCH_VERBS.contains(&batch.verb.as_str()) {
             return;
         }
         if table

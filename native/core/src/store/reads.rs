@@ -124,10 +124,8 @@ fn progress(inner: &Inner, batch: &Batch) -> Vec<u8> {
     let (failed, sequence) = ended.map_or((0, None), |ended| (ended.failed, ended.sequence));
     let error = ended.and_then(|ended| ended.error.as_ref());
     let received = progress.received.unwrap_or(0);
-    let applied = match (ended, error) {
-        (Some(_), None) => received - failed,
-        _ => 0,
-    };
+    // A preview has applied nothing, whatever it came to.
+    let applied = sequence.map_or(0, |_| received - failed);
     let in_graph = |sequence| {
         let name = progress.collection.as_deref()?;
         let snapshot = inner.collections().get(name)?.snapshot();

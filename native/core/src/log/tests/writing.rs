@@ -363,9 +363,10 @@ fn compaction_moves_live_rows_verbatim_and_removes_their_old_files() {
     writer.sync().unwrap();
     let mut kept = writer.files().manifest(writer.position());
     kept.files.retain(|file| !old.contains(&file.number));
-    writer.remove(&old).unwrap();
+    writer.retire(&old).unwrap();
+    writer.remove_retired().unwrap();
     assert_eq!(
-        writer.remove(&[writer.position().file]).unwrap_err().code,
+        writer.retire(&[writer.position().file]).unwrap_err().code,
         ErrorCode::Internal
     );
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Call, Next};
-use crate::batch::{self, Checked, Counts, Level, WriteReply, WriteRequest};
+use crate::batch::{self, Checked, Counts, Level, WriteOptions, WriteReply, WriteRequest};
 use crate::codec;
 use crate::collection::{Collection, StageStep, Terms, WriteJob};
 use crate::error::{Error, Result};
@@ -161,7 +161,13 @@ impl Call {
         // The key is free before the caller knows, who may use it again at once.
         self.claim = None;
         let failed = Counts::of(&reply.outcomes).failed;
-        let committed = (failed < reply.outcomes.len()).then_some(reply.sequence);
+        let WriteOptions {
+            validate_only,
+            stage,
+            ..
+        } = request.options;
+        let is_seen = failed < reply.outcomes.len() && !validate_only && stage.is_none();
+        let committed = is_seen.then_some(reply.sequence);
         let elapsed = self.batch.began.elapsed();
         if let Some(responder) = self.batch.end(failed, committed, None) {
             responder.reply(|out| codec::write_reply(request, reply, elapsed, out));
