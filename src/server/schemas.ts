@@ -60,6 +60,7 @@ const METADATA: Schema = {
   description: 'at most 64 KiB, 16 levels deep, no key that begins with $',
   additionalProperties: true,
 };
+const LABEL = text('as the server knows it', { minLength: 1 });
 const GROUP = text('operations of one group land together or not at all; best effort only');
 const FILTERS: Schema = {
   type: 'object',
@@ -172,7 +173,13 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
   }),
   count: object({ filters: FILTERS }),
   'stream.offset': object({ stream_id: text('name of the stream', NAME_LENGTHS) }, ['stream_id']),
-  get: object({ vector_ids: list(ID), include: INCLUDE }, ['vector_ids']),
+  get: object(
+    {
+      vector_ids: list(text('an id that no record can have is one without a record')),
+      include: INCLUDE,
+    },
+    ['vector_ids'],
+  ),
   'collections.create': object(
     {
       name: text('letters, digits, _ . -; begins with a letter or digit', {
@@ -187,7 +194,7 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
         description: 'what turns texts into vectors: the built-in one, or one the server knows',
         anyOf: [
           { type: 'string', enum: ['lexical'] },
-          object({ name: text(''), version: text(''), dimension: count('') }, ['name', 'version']),
+          object({ name: LABEL, version: LABEL, dimension: count('') }, ['name', 'version']),
         ],
       },
       hnsw: object({
