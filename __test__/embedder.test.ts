@@ -161,6 +161,25 @@ test('a preview asks no embedder', async (t) => {
   t.is(await collection.count(), 0);
 });
 
+test('a replayed batch embeds, logs and folds nothing', async (t) => {
+  await using store = await open(':memory:');
+  let calls = 0;
+  const collection = await store.createCollection('a', {
+    embedder: embedder(async (given) => {
+      calls += 1;
+      return given.map((text) => [text.length, 1]);
+    }),
+  });
+  const options = { idempotencyKey: 'key' };
+  await collection.insert(texts, options);
+  await collection.indexed();
+  const before = await collection.info();
+  t.true((await collection.insert(texts, options)).replayed);
+  await collection.indexed();
+  t.deepEqual(await collection.info(), before);
+  t.is(calls, 1);
+});
+
 test('many rejected embeddings are tried as often as the store says', async (t) => {
   await using store = await open(':memory:', {
     batchOperations: { errorRetryAttempts: 2, errorRetryDelayMs: 0 },

@@ -55,7 +55,7 @@ test('many thousand batches of all kinds leave no memory behind', async (t) => {
   for (let n = 300; n < 1200; n++) await round(n);
   await plain.compact();
   const after = used();
-  t.true(after.heap - before.heap < 4 * MIB, `${(after.heap - before.heap) / MIB} MiB of heap`);
-  t.true(after.rss - before.rss < 96 * MIB, `${(after.rss - before.rss) / MIB} MiB resident`);
+  t.true(after.heap - before.heap < 2 * MIB, `${(after.heap - before.heap) / MIB} MiB of heap`);
+  t.true(after.rss - before.rss < 24 * MIB, `${(after.rss - before.rss) / MIB} MiB resident`);
   t.is((await store.limits()).memoryUsedBytes?.value, 0);
 });

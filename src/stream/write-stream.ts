@@ -6,6 +6,7 @@ import { VolleyError } from '../errors.js';
 import type { CallContext, Reply } from '../native/door.js';
 import type { WireOptions } from '../options.js';
 import type { Failure, MixedResult } from '../results.js';
+import { ChunkMemory } from './chunk-memory.js';
 import { type Chunk, Chunker } from './chunker.js';
 import { embedChunk } from './embed-chunk.js';
 import type { StreamRules } from './options.js';
@@ -29,11 +30,6 @@ export interface StreamTarget {
   encode(input: Chunk['input']): Encoded;
 }
 
-/** A chunk's largest size in bytes, where the memory budget is not smaller. */
-const CHUNK_BYTES_MAX = 8 * 1024 * 1024;
-/** A chunk is at most one part in so many of the budget, for each worker. */
-const BUDGET_SHARE = 8;
-const CHUNK_BYTES_MIN = 64 * 1024;
 const MIB = 1024 * 1024;
 
 interface InFlight {
@@ -48,6 +44,7 @@ export class WriteStream implements OperationStream {
   readonly #target: StreamTarget;
   readonly #rules: StreamRules;
   readonly #puller: Puller;
+  readonly #memory: ChunkMemory;
   readonly #chunker: Chunker;
   readonly #outcomes: OutcomeQueue;
   readonly #tally: Tally;
@@ -65,12 +62,6 @@ export class WriteStream implements OperationStream {
   #isDone = false;
   #isFinished = false;
   #failure: { readonly error: unknown } | undefined;
-  #reserving: string | undefined;
-  /** The next chunk's memory, asked for while the one before is encoded. */
-  #reservedAhead: Promise<number> | undefined;
-  readonly #bytesMax: number;
-  /** Bytes of a row, as measured at the last chunk. */
-  #rowBytes = 0;
   #received = 0;
   #bytes = 0;
   #chunkCount = 0;
@@ -84,9 +75,11 @@ export class WriteStream implements OperationStream {
     this.#rules = rules;
     const { door, name, settings } = target.parts;
     this.#puller = new Puller(target.call, source);
-    const share = (settings.maxMemoryUsageMb * MIB) / (BUDGET_SHARE * rules.parallelWorkers);
-    this.#bytesMax = Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES_MAX, share));
-    this.#chunker = new Chunker(this.#puller, { ...rules.chunkSize, bytesMax: this.#bytesMax });
+    const budgetBytes = settings.maxMemoryUsageMb * MIB;
+    const deletes = target.verb === 'delete';
+    this.#memory = new ChunkMemory(door, budgetBytes, rules.parallelWorkers, deletes);
+    const { bytesMax } = this.#memory;
+    this.#chunker = new Chunker(this.#puller, { ...rules.chunkSize, bytesMax });
     this.#outcomes = new OutcomeQueue(rules.parallelWorkers);
     this.#tally = new Tally(rules.failuresKept);
     this.#reporter = rules.onProgress && new Reporter(door, name, rules.onProgress, rules.total);
@@ -117,7 +110,7 @@ export class WriteStream implements OperationStream {
     } catch (error) {
       this.#fail(error);
     }
-    await this.#giveBack();
+    await this.#memory.close();
     try {
       await this.#puller.close();
     } catch (error) {
@@ -157,13 +150,12 @@ export class WriteStream implements OperationStream {
     }
     await this.#outcomes.room();
     if (this.#isStopped) return;
-    const reservation = await (this.#reservedAhead ?? this.#reserve());
-    this.#reservedAhead = undefined;
+    const reservation = await this.#memory.reserve(this.#chunker.nextCount);
     let chunk: Chunk | undefined;
     try {
       chunk = await this.#chunker.next();
     } finally {
-      if (chunk === undefined || this.#isStopped) await this.#release(reservation);
+      if (chunk === undefined || this.#isStopped) await this.#memory.release(reservation);
     }
     if (chunk === undefined) {
       this.#isDone = true;
@@ -174,47 +166,8 @@ export class WriteStream implements OperationStream {
       await this.#refuse(chunk, this.#stopError());
       return;
     }
-    this.#reservedAhead = this.#reserve();
-    // It is awaited in its turn; until then a refusal is nobody's.
-    this.#reservedAhead.catch(() => {});
+    this.#memory.reserveAhead(this.#chunker.nextCount);
     this.#send(chunk, reservation);
-  }
-
-  async #reserve(): Promise<number> {
-    const { door } = this.#target.parts;
-    const batchId = door.newBatchId();
-    this.#reserving = batchId;
-    try {
-      const deletes = this.#target.verb === 'delete';
-      const header = { bytes: this.#nextBytes(), deletes };
-      const reply = await door.call('memory.reserve', header, undefined, { batchId });
-      return reply.reservation as number;
-    } finally {
-      this.#reserving = undefined;
-    }
-  }
-
-  /** Gives back what was asked for ahead by a stream that reads no further. */
-  async #giveBack(): Promise<void> {
-    const { door } = this.#target.parts;
-    if (this.#reserving !== undefined) await cancelBatch(door, this.#reserving).catch(() => {});
-    try {
-      const reservation = await this.#reservedAhead;
-      if (reservation !== undefined) await this.#release(reservation);
-    } catch {
-      // It was refused: there is nothing to give back.
-    }
-  }
-
-  /** What the next chunk will take, as far as the last one tells. */
-  #nextBytes(): number {
-    const whole = Math.min(this.#rowBytes * this.#chunker.nextCount, this.#bytesMax);
-    return Math.ceil(Math.max(whole, this.#rowBytes, CHUNK_BYTES_MIN));
-  }
-
-  async #release(reservation: number): Promise<void> {
-    // A store that closes has taken it back already.
-    await this.#target.parts.door.call('memory.release', { reservation }).catch(() => {});
   }
 
   #send(chunk: Chunk, reservation: number): void {
@@ -231,7 +184,7 @@ export class WriteStream implements OperationStream {
     // Where the door keeps no order, a chunk waits for the reply to the one before it.
     this.#handedOver = call
       .then(({ reply }) => (isOrdered ? undefined : reply.then(ignore, ignore)))
-      .catch(() => this.#release(reservation));
+      .catch(() => this.#memory.release(reservation));
     const settled = this.#settled;
     this.#settled = (async () => {
       await settled;
@@ -262,7 +215,7 @@ export class WriteStream implements OperationStream {
 
   #call(chunk: Chunk, encoded: Encoded, context: CallContext): Promise<Reply> {
     if (this.#cancelled) {
-      void this.#release(context.reservation ?? 0);
+      void this.#memory.release(context.reservation ?? 0);
       return Promise.reject(this.#stopError());
     }
     const { parts, taken, verb } = this.#target;
@@ -278,7 +231,7 @@ export class WriteStream implements OperationStream {
       ...(this.#stage && { stage: this.#stage.id }),
     });
     const bytes = header.length + (encoded.block?.byteLength ?? 0);
-    this.#rowBytes = bytes / chunk.count;
+    this.#memory.learn(bytes, chunk.count);
     this.#bytes += bytes;
     this.#chunker.learn(header.length, chunk.count);
     const reply = parts.door.call(verb, header, encoded.block, context);
@@ -389,7 +342,7 @@ export class WriteStream implements OperationStream {
     this.#outcomes.release();
     this.#wake?.();
     const { door } = this.#target.parts;
-    if (this.#reserving !== undefined) await cancelBatch(door, this.#reserving);
+    await this.#memory.interrupt();
     // So that what is committed is the beginning of the stream, never a piece behind a gap.
     for (const { batchId } of [...this.#inFlight].reverse()) {
       await cancelBatch(door, batchId).catch(() => {});
