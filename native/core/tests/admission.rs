@@ -161,3 +161,39 @@ fn a_store_closes_while_calls_wait_for_their_callers() {
     let reply = waiting.recv().unwrap();
     assert_eq!(reply["inserted_count"], 100, "{reply}");
 }
+
+#[test]
+fn an_atomic_stream_that_outgrows_the_budget_is_refused_and_not_left_waiting() {
+    let store = small();
+    let stage = call(&store, "stage.begin", json!({"collection": "records"}), &[])["stage"].clone();
+    let part = |number: usize| {
+        let header = json!({
+            "collection": "records", "vectors": rows(number * 500, 500), "stage": stage,
+        });
+        call(&store, "insert", header, &[])
+    };
+    // Half of a MiB has room for 5,461 operations of 96 bytes.
+    for number in 0..10 {
+        assert_eq!(part(number)["inserted_count"], 500);
+    }
+    let refused = part(10);
+    assert_eq!(code(&refused), "MEMORY_LIMIT_EXCEEDED");
+    let error = &refused["error"];
+    assert_eq!(
+        [&error["limit"], &error["actual"], &error["unit"]],
+        [&json!(5461), &json!(5500), &json!("operations")]
+    );
+    // There is room for all else, and for the stream's end.
+    let other = json!({"collection": "records", "vectors": rows(90_000, 100)});
+    assert_eq!(call(&store, "insert", other, &[])["inserted_count"], 100);
+    let second =
+        call(&store, "stage.begin", json!({"collection": "records"}), &[])["stage"].clone();
+    let header = json!({"collection": "records", "vectors": rows(0, 500), "stage": second});
+    assert_eq!(code(&call(&store, "insert", header, &[])), "OVERLOADED");
+    for stage in [stage, second] {
+        let end = json!({"collection": "records", "stage": stage});
+        assert!(call(&store, "stage.drop", end, &[]).get("error").is_none());
+    }
+    let limits = call(&store, "limits", json!({}), &[]);
+    assert_eq!(limits["memory_used_bytes"]["value"], 0);
+}

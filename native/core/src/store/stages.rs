@@ -10,6 +10,9 @@ use crate::limits::STAGES_MAX;
 
 /// What the writer keeps in memory of one staged operation, about: digest, place, version, row.
 const OPERATION_BYTES: usize = 96;
+/// Open stages may keep at most one part in so many of the budget: they give it back only when
+/// they end, and to come to their end they need the rest.
+const BUDGET_SHARE: usize = 2;
 
 struct Open {
     collection: String,
@@ -65,16 +68,23 @@ impl Stages {
     ///
     /// # Errors
     /// `NOT_FOUND` where the caller has no such stage in the collection; `INVALID_ARGUMENT` and
-    /// `UNSUPPORTED` for options that a part cannot have.
+    /// `UNSUPPORTED` for options that a part cannot have; `MEMORY_LIMIT_EXCEEDED` where the part
+    /// would make its stage too large for the budget, `OVERLOADED` where it does so together with
+    /// other stages.
     pub fn check(
         &self,
         number: u64,
         collection: &str,
         caller: &str,
         request: &WriteRequest,
+        budget: &Budget,
     ) -> Result<()> {
-        if !self.lock().is(number, collection, caller) {
-            return Err(not_found(number));
+        {
+            let state = self.lock();
+            if !state.is(number, collection, caller) {
+                return Err(not_found(number));
+            }
+            state.check_room(number, request.operations.len(), budget.usage().limit)?;
         }
         let options = &request.options;
         let refused = [
@@ -138,6 +148,34 @@ impl Stages {
 }
 
 impl State {
+    /// Whether a stage may grow by so many operations.
+    fn check_room(&self, number: u64, operations: usize, budget_bytes: usize) -> Result<()> {
+        let operations_max = budget_bytes / BUDGET_SHARE / OPERATION_BYTES;
+        let own = operations + self.open.get(&number).map_or(0, |open| open.operations);
+        if own > operations_max {
+            let (code, field) = (ErrorCode::MemoryLimitExceeded, "atomic stream");
+            let error = Error::limit(code, field, operations_max, own, "operations");
+            return Err(error.with("budget_bytes", budget_bytes));
+        }
+        let all = operations
+            + self
+                .open
+                .values()
+                .map(|open| open.operations)
+                .sum::<usize>();
+        if all > operations_max {
+            let message = format!(
+                "open atomic streams hold {all} operations, {operations_max} are the limit"
+            );
+            return Err(Error::new(ErrorCode::Overloaded, message)
+                .with("budget", "stages")
+                .with("used", all - operations)
+                .with("limit", operations_max)
+                .with("retry_after_ms", 1000));
+        }
+        Ok(())
+    }
+
     fn is(&self, number: u64, collection: &str, caller: &str) -> bool {
         let open = self.open.get(&number);
         open.is_some_and(|open| open.collection == collection && open.caller == caller)

@@ -21,7 +21,10 @@ impl Call {
         batch::check_batch_size("max_batch_size", self.context.max_batch_size, count)?;
         if let Some(stage) = request.options.stage {
             let (name, caller) = (collection.name(), &self.context.caller);
-            self.inner.stages.check(stage, name, caller, &request)?;
+            let budget = &self.inner.budget;
+            self.inner
+                .stages
+                .check(stage, name, caller, &request, budget)?;
             // Each operation is judged by itself, so that all failures are told; one is enough
             // for the whole stream not to commit.
             request.options.atomic = false;
