@@ -31,7 +31,7 @@ const WRITE = [
 ];
 const KEPT = ['onError', 'signal', 'deadlineMs'];
 const WRITE_KEPT = [...KEPT, 'onProgress'];
-const QUERY = ['limit', 'threshold', 'filters', 'include', 'efSearch'];
+const QUERY = ['limit', 'threshold', 'filters', 'include', 'efSearch', 'recall'];
 
 export const OPEN_OPTIONS = names(['durability', 'threads'], ['batchOperations', 'embedders']);
 export const COLLECTION_OPTIONS = names(['dimension', 'metric'], ['embedder', 'hnsw']);

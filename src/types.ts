@@ -128,6 +128,10 @@ export interface CollectionInfo {
   instructionSet: 'scalar' | 'avx2' | 'avx512' | 'neon' | 'neon_dotprod';
   /** What folding records into the graph has cost since the collection was opened. */
   folds: FoldCounters;
+  /** Work done by searches since the collection was opened. */
+  searches: SearchCounters;
+  /** What the option `recall` goes by: empty until it is used. */
+  recalls: MeasuredRecall[];
   /** What taking dead records out of the graph has cost since then. */
   repairs: RepairCounters;
   /** Further values, as the engine reports them. */
@@ -162,6 +166,34 @@ export interface FoldCounters {
   forwardMs: number;
   reverseMs: number;
   orphanMs: number;
+}
+
+/** Work done by searches; times are sums over threads. */
+export interface SearchCounters {
+  /** Queries that were answered. */
+  queries: number;
+  /** Leaders, the upper layer, compared by 1-bit codes. */
+  leaders: number;
+  /** Records of the graph compared by 1-bit codes. */
+  looks: number;
+  /** Int8 distances computed. */
+  evaluations: number;
+  /** Vectors that were scored exactly. */
+  exact: number;
+  /** On the way through the graph. */
+  graphMs: number;
+  /** Comparing with records that are not in the graph yet, or with all of few. */
+  scanMs: number;
+  exactMs: number;
+}
+
+/** What a collection measured of its own searches. */
+export interface MeasuredRecall {
+  /** Matches asked for. */
+  limit: number;
+  efSearch: number;
+  /** Share of the nearest that was found. */
+  recall: number;
 }
 
 /** Work done to take dead records out of the graph. */
@@ -391,6 +423,12 @@ export interface QueryOptions<Metadata extends object = JsonObject> {
   include?: readonly Part[] | undefined;
   /** Candidates kept by the search, up to 4,096; more finds more. @default 64; 128 with the built-in embedder */
   efSearch?: number | undefined;
+  /**
+   * In place of `efSearch`: the share of the nearest records to find, 0 to 1. The collection
+   * measures on itself, when first asked and after it has doubled, how many candidates that
+   * takes; 1, or more than any number of candidates finds, compares with every record.
+   */
+  recall?: number | undefined;
 }
 
 /** What a query looks for: the nearest to a vector, or to a text's embedding. */

@@ -89,9 +89,7 @@ export function overJson(url: string, name: string, dimension: number): Way {
 
 /** A vector as programs have it that read it from an embedding service's JSON. */
 function listOf(vector: Float32Array): number[] {
-  return Array.from(vector, (value) =>
-    process.env.WIDE ? value : Number(value.toPrecision(DIGITS)),
-  );
+  return Array.from(vector, (value) => Number(value.toPrecision(DIGITS)));
 }
 
 type Unary = (request: Buffer, done: (error: Error | null, reply: Buffer) => void) => void;

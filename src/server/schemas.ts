@@ -17,7 +17,11 @@ const count = (description: string, more: Schema = {}): Schema => ({
   ...more,
 });
 const flag = (description: string): Schema => ({ type: 'boolean', description });
-const number = (description: string): Schema => ({ type: 'number', description });
+const number = (description: string, limits: Schema = {}): Schema => ({
+  type: 'number',
+  description,
+  ...limits,
+});
 const list = (items: Schema, description = ''): Schema => ({
   type: 'array',
   items,
@@ -56,6 +60,7 @@ const METADATA: Schema = {
   description: 'at most 64 KiB, 16 levels deep, no key that begins with $',
   additionalProperties: true,
 };
+const LABEL = text('as the server knows it', { minLength: 1 });
 const GROUP = text('operations of one group land together or not at all; best effort only');
 const FILTERS: Schema = {
   type: 'object',
@@ -96,6 +101,10 @@ const QUERY_OPTIONS = {
   ef_search: count('candidates that the search keeps; more finds more', {
     minimum: 1,
     maximum: 4096,
+  }),
+  recall: number('in place of ef_search: the share of the nearest to find, as measured', {
+    minimum: 0,
+    maximum: 1,
   }),
 };
 
@@ -164,7 +173,13 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
   }),
   count: object({ filters: FILTERS }),
   'stream.offset': object({ stream_id: text('name of the stream', NAME_LENGTHS) }, ['stream_id']),
-  get: object({ vector_ids: list(ID), include: INCLUDE }, ['vector_ids']),
+  get: object(
+    {
+      vector_ids: list(text('an id that no record can have is one without a record')),
+      include: INCLUDE,
+    },
+    ['vector_ids'],
+  ),
   'collections.create': object(
     {
       name: text('letters, digits, _ . -; begins with a letter or digit', {
@@ -179,7 +194,7 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
         description: 'what turns texts into vectors: the built-in one, or one the server knows',
         anyOf: [
           { type: 'string', enum: ['lexical'] },
-          object({ name: text(''), version: text(''), dimension: count('') }, ['name', 'version']),
+          object({ name: LABEL, version: LABEL, dimension: count('') }, ['name', 'version']),
         ],
       },
       hnsw: object({

@@ -307,6 +307,21 @@ pub enum QueryInput {
     Text(String),
 }
 
+/// How much a search does to find the nearest.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Effort {
+    /// What the engine holds for right.
+    #[default]
+    Usual,
+    /// A beam of this width (`ef_search`).
+    Beam(usize),
+    /// The narrowest beam that was measured to find this share of the nearest, from 0 on and
+    /// below 1.
+    Recall(f32),
+    /// Comparison with every record.
+    All,
+}
+
 /// One element of a search.
 #[derive(Clone, Debug)]
 pub struct Query {
@@ -322,8 +337,8 @@ pub struct Query {
     pub filter: Option<Arc<Filter>>,
     /// Parts of the record to return.
     pub include: Include,
-    /// Width of the beam; `None` = chosen by the engine.
-    pub ef_search: Option<usize>,
+    /// How much is done to find the nearest.
+    pub effort: Effort,
     /// Why the decoder refused this query.
     pub refused: Option<Box<Error>>,
 }

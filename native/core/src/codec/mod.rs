@@ -27,7 +27,7 @@ pub use encode::{
 pub use format::Format;
 pub use request::{
     BatchProgress, CollectionInfo, CompactReport, CreateCollection, Embedder, Hnsw, ListRequest,
-    Request, Resume,
+    MeasuredRecall, Request, Resume,
 };
 
 use crate::batch::{WriteOptions, WriteVerb};

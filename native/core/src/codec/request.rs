@@ -8,7 +8,7 @@ use crate::batch::{Include, SearchRequest, WriteRequest};
 use crate::embed::EmbedderDescription;
 use crate::error::ErrorCode;
 use crate::filter::Filter;
-use crate::index::{FoldCounters, Metric, RepairCounters};
+use crate::index::{FoldCounters, Metric, RepairCounters, SearchCounters};
 use crate::record::Sequence;
 
 /// One decoded request.
@@ -285,6 +285,21 @@ pub struct CollectionInfo {
     pub folds: FoldCounters,
     /// What taking dead rows out of the graph has cost since then.
     pub repairs: RepairCounters,
+    /// What searches have cost since then.
+    pub searches: SearchCounters,
+    /// What the option `recall` goes by: empty until it is used.
+    pub recalls: Vec<MeasuredRecall>,
+}
+
+/// What a collection measured of its own searches.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MeasuredRecall {
+    /// Matches asked for.
+    pub limit: usize,
+    /// Width of the beam.
+    pub ef_search: usize,
+    /// Share of the nearest that was found.
+    pub recall: f32,
 }
 
 /// What a compaction did.

@@ -9,7 +9,7 @@ use super::raw::Raw;
 use super::request::Request;
 use super::value;
 use super::write::batch_size_limit;
-use crate::batch::{Include, Query, QueryInput, SearchRequest, VectorRange};
+use crate::batch::{Effort, Include, Query, QueryInput, SearchRequest, VectorRange};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
 use crate::limits::{EF_SEARCH_MAX, SEARCH_LIMIT_DEFAULT, SEARCH_LIMIT_MAX, TEXT_BYTES_MAX};
@@ -20,7 +20,7 @@ struct Defaults {
     threshold: Option<f32>,
     filter: Option<Arc<Filter>>,
     include: Include,
-    ef_search: Option<usize>,
+    effort: Effort,
 }
 
 pub(super) fn decode<'a>(fields: &mut Fields<'a>, block: &mut Block) -> Result<Request> {
@@ -30,7 +30,7 @@ pub(super) fn decode<'a>(fields: &mut Fields<'a>, block: &mut Block) -> Result<R
         threshold: None,
         filter: None,
         include: Include::default(),
-        ef_search: None,
+        effort: Effort::Usual,
     };
     let defaults = options(fields, &built_in)?;
     let atomic = fields.boolean("atomic")?.unwrap_or(false);
@@ -75,13 +75,13 @@ fn options(fields: &mut Fields<'_>, defaults: &Defaults) -> Result<Defaults> {
         None => defaults.filter.clone(),
     };
     let include = include(fields)?.unwrap_or(defaults.include);
-    let ef_search = fields.integer_in("ef_search", 1..=EF_SEARCH_MAX, code)?;
+    let effort = effort(fields)?;
     Ok(Defaults {
         limit: limit.unwrap_or(defaults.limit),
         threshold,
         filter,
         include,
-        ef_search: ef_search.or(defaults.ef_search),
+        effort: effort.unwrap_or(defaults.effort),
     })
 }
 
@@ -93,7 +93,7 @@ fn bare(index: usize, defaults: &Defaults) -> Query {
         threshold: defaults.threshold,
         filter: None,
         include: defaults.include,
-        ef_search: defaults.ef_search,
+        effort: defaults.effort,
         refused: None,
     }
 }
@@ -116,7 +116,7 @@ fn fill(
     query.threshold = options.threshold;
     query.filter = options.filter;
     query.include = options.include;
-    query.ef_search = options.ef_search;
+    query.effort = options.effort;
     fields.finish()
 }
 
@@ -161,6 +161,33 @@ fn threshold(raw: Raw<'_>) -> Result<f32> {
             .with("actual", raw.get().chars().take(64).collect::<String>()));
     }
     Ok(threshold)
+}
+
+/// Takes `ef_search` or `recall`.
+fn effort(fields: &mut Fields<'_>) -> Result<Option<Effort>> {
+    let code = ErrorCode::InvalidQuery;
+    let beam = fields.integer_in("ef_search", 1..=EF_SEARCH_MAX, code)?;
+    let Some(raw) = fields.take("recall") else {
+        return Ok(beam.map(Effort::Beam));
+    };
+    let recall = value::number("recall", raw, ErrorCode::InvalidArgument)?;
+    if beam.is_some() {
+        let message = "`ef_search` and `recall` exclude each other";
+        return Err(Error::new(code, message).with("field", "recall"));
+    }
+    if !(0.0..=1.0).contains(&recall) {
+        let message = format!("`recall` is {recall}, expected 0 to 1");
+        return Err(Error::new(code, message)
+            .with("field", "recall")
+            .with("limit", 1)
+            .with("actual", raw.get().chars().take(64).collect::<String>()));
+    }
+    let is_all = recall >= 1.0;
+    Ok(Some(if is_all {
+        Effort::All
+    } else {
+        Effort::Recall(recall as f32)
+    }))
 }
 
 /// Takes `filters`.

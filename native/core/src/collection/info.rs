@@ -9,7 +9,7 @@ pub fn of(collection: &Collection) -> CollectionInfo {
     let (config, shared) = (collection.config(), collection.shared());
     let waiting = shared.queue.jobs_waiting() as u64;
     let snapshot = collection.snapshot();
-    let (folds, repairs) = shared.costs();
+    let (folds, repairs, searches) = shared.costs();
     CollectionInfo {
         name: collection.name().to_owned(),
         dimension: config.dimension,
@@ -30,5 +30,7 @@ pub fn of(collection: &Collection) -> CollectionInfo {
         instruction_set: Kernels::detect().instruction_set().to_string(),
         folds,
         repairs,
+        searches,
+        recalls: shared.recalls.measured(),
     }
 }

@@ -16,6 +16,7 @@ mod kept;
 mod mailbox;
 mod queue;
 mod reader;
+mod recalls;
 mod recent;
 mod recovery;
 mod search;
@@ -38,7 +39,7 @@ pub use search::{EF_SEARCH_DEFAULT, Found, Match};
 pub use shared::Shared;
 pub use snapshot::{SlotState, Snapshot, TailRow};
 
-use crate::batch::{Gate, Include, Record, SearchRequest};
+use crate::batch::{Effort, Gate, Include, Query, Record, SearchRequest};
 use crate::codec::CollectionInfo;
 use crate::embed::Lexical;
 use crate::error::{Error, ErrorCode, Result};
@@ -49,6 +50,7 @@ use crate::record::Sequence;
 use crate::storage::Storage;
 use crate::store::Pools;
 use indexer::Indexer;
+use search::Searcher;
 use writer::Writer;
 
 /// An open collection. It is shared by everyone who uses it; [`Collection::close`] ends it.
@@ -218,8 +220,24 @@ impl Collection {
     ///
     /// Once the gate is shut the queries that were not begun are not.
     pub fn search(&self, snapshot: &Snapshot, request: &SearchRequest, gate: &Gate) -> Vec<Found> {
+        let mut searcher = self.searcher(snapshot, request);
+        let wants_recall = |query: &Query| matches!(query.effort, Effort::Recall(_));
+        if request.queries.iter().any(wants_recall) {
+            let measure = |request: &SearchRequest| {
+                let (found, costs) = self.searcher(snapshot, request).run(request, gate);
+                self.shared.add_searches(&costs);
+                found
+            };
+            searcher.set_beams(self.shared.recalls.beams(snapshot, request, measure));
+        }
+        let (found, costs) = searcher.run(request, gate);
+        self.shared.add_searches(&costs);
+        found
+    }
+
+    fn searcher<'a>(&'a self, snapshot: &'a Snapshot, request: &'a SearchRequest) -> Searcher<'a> {
         let (graph, thresholds) = (&self.shared.graph, &self.thresholds);
-        search::Searcher::new(snapshot, graph, &self.config, thresholds, request).run(request, gate)
+        Searcher::new(snapshot, graph, &self.config, thresholds, request)
     }
 
     /// The record of a match.

@@ -9,11 +9,14 @@ use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::config::{CollectionConfig, Thresholds};
+use super::recalls::Beams;
 use super::snapshot::Snapshot;
-use crate::batch::{Gate, Query, QueryInput, SearchRequest, check_vector};
+use crate::batch::{Effort, Gate, Query, QueryInput, SearchRequest, check_vector};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
-use crate::index::{self, Candidate, Graph, Scratch, Search, Selection, TailPanels};
+use crate::index::{
+    self, Candidate, Graph, Scratch, Search, SearchCounters, Selection, TailPanels,
+};
 use crate::kernels::CodeQuery;
 use crate::limits::EF_SEARCH_MAX;
 use crate::record::Slot;
@@ -25,6 +28,8 @@ pub const EF_SEARCH_DEFAULT: usize = 64;
 pub const EF_SEARCH_LEXICAL_DEFAULT: usize = 128;
 /// Queries whose ways through the graph go on together.
 const TOGETHER_MAX: usize = 4;
+/// Where all are compared, so many times the matches asked for are scored exactly.
+const ALL_FACTOR: usize = 4;
 /// A beam that found too little is widened by this factor.
 const EF_GROWTH: usize = 4;
 
@@ -57,6 +62,7 @@ pub struct Searcher<'a> {
     graph: &'a Graph,
     config: &'a CollectionConfig,
     thresholds: &'a Thresholds,
+    beams: Beams,
     everything: Scope,
     filtered: HashMap<&'a Filter, Scope>,
 }
@@ -69,8 +75,8 @@ struct Asked<'a> {
     scope: &'a Scope,
     /// Candidates that are scored exactly.
     wanted: usize,
-    /// Width of the beam, at first.
-    ef: usize,
+    /// Width of the beam, at first; `None` = comparison with each record.
+    ef: Option<usize>,
 }
 
 /// The records that a query may return.
@@ -127,13 +133,21 @@ impl<'a> Searcher<'a> {
             graph,
             config,
             thresholds,
+            beams: Beams::default(),
             everything,
             filtered,
         }
     }
 
-    /// Answers all queries, in request order, on the current pool's threads.
-    pub fn run(&self, request: &SearchRequest, gate: &Gate) -> Vec<Found> {
+    /// Takes the beams for queries that ask for a recall; without them, they compare with each
+    /// record.
+    pub fn set_beams(&mut self, beams: Beams) {
+        self.beams = beams;
+    }
+
+    /// Answers all queries, in request order, on the current pool's threads; and tells what that
+    /// cost.
+    pub fn run(&self, request: &SearchRequest, gate: &Gate) -> (Vec<Found>, SearchCounters) {
         let each = request.queries.len().div_ceil(rayon::current_num_threads());
         let answer = |queries: &[Query]| {
             let answer = |scratches: &RefCell<[Scratch; TOGETHER_MAX]>| {
@@ -142,8 +156,11 @@ impl<'a> Searcher<'a> {
             SCRATCHES.with(answer)
         };
         let pieces = request.queries.par_chunks(each.clamp(1, TOGETHER_MAX));
-        let found: Vec<Vec<Found>> = pieces.map(answer).collect();
-        found.into_iter().flatten().collect()
+        let found: Vec<(Vec<Found>, SearchCounters)> = pieces.map(answer).collect();
+        let mut costs = SearchCounters::default();
+        found.iter().for_each(|piece| costs += piece.1);
+        let found = found.into_iter().flat_map(|piece| piece.0);
+        (found.collect(), costs)
     }
 
     /// Answers some queries, whose ways through the graph go on together.
@@ -153,46 +170,64 @@ impl<'a> Searcher<'a> {
         request: &SearchRequest,
         gate: &Gate,
         scratches: &mut [Scratch],
-    ) -> Vec<Found> {
+    ) -> (Vec<Found>, SearchCounters) {
         let began = Instant::now();
+        let mut costs = SearchCounters::default();
         let asked: Vec<Result<Asked<'_>>> = queries
             .iter()
             .map(|query| self.ask(query, request, gate))
             .collect();
-        let walking: Vec<&Asked<'_>> = asked
-            .iter()
-            .flatten()
-            .filter(|asked| !self.is_scanned(asked))
-            .collect();
-        let visible = self.visible();
-        let searches: Vec<Search<'_>> = walking
-            .iter()
-            .map(|asked| self.search(asked, asked.ef, &visible))
-            .collect();
-        index::search_together(self.graph, &self.snapshot.entry, &searches, scratches);
-        let results = scratches.iter().map(|scratch| scratch.results().to_vec());
-        let walked: Vec<Vec<Candidate>> = results.take(searches.len()).collect();
-        let tails = self.scan_tails(&walking, scratches);
-        let mut walked = walked.into_iter().zip(tails);
+        let mut walked = self.walk(&asked, scratches, &mut costs).into_iter();
         let Some(scratch) = scratches.first_mut() else {
-            return Vec::new();
+            return Default::default();
         };
         let matches: Vec<Result<Vec<Match>>> = asked
             .into_iter()
             .map(|asked| {
                 let asked = asked?;
-                let found = if self.is_scanned(&asked) {
-                    self.scan(&asked, scratch)
-                } else {
-                    let (found, tail) = walked.next().unwrap_or_default();
-                    self.completed(&asked, found, &tail, scratch)
+                let (found, tail) = match asked.ef {
+                    Some(_) => walked.next().unwrap_or_default(),
+                    None => Default::default(),
                 };
-                self.exact(&asked, &found)
+                let found = self.completed(&asked, found, &tail, scratch, &mut costs);
+                self.exact(&asked, &found, &mut costs)
             })
             .collect();
+        costs.queries = queries.len();
         let elapsed = began.elapsed() / queries.len().max(1) as u32;
         let found = matches.into_iter();
-        found.map(|matches| Found { matches, elapsed }).collect()
+        let found = found.map(|matches| Found { matches, elapsed }).collect();
+        (found, costs)
+    }
+
+    /// What the graph and the tail hold for those queries that have a beam, in their order.
+    fn walk(
+        &self,
+        asked: &[Result<Asked<'_>>],
+        scratches: &mut [Scratch],
+        costs: &mut SearchCounters,
+    ) -> Vec<(Vec<Candidate>, Vec<Candidate>)> {
+        let began = Instant::now();
+        let visible = self.visible();
+        let asked = asked.iter().flatten();
+        let (walking, searches): (Vec<&Asked<'_>>, Vec<Search<'_>>) = asked
+            .filter_map(|asked| Some((asked, self.search(asked, asked.ef?, &visible))))
+            .unzip();
+        index::search_together(self.graph, &self.snapshot.entry, &searches, scratches);
+        costs.leaders += self.snapshot.entry.len() * searches.len();
+        let scratch = scratches.iter().take(searches.len());
+        let walked: Vec<Vec<Candidate>> = scratch
+            .map(|scratch| {
+                costs.looks += scratch.looks;
+                costs.evaluations += scratch.evaluations;
+                scratch.results().to_vec()
+            })
+            .collect();
+        costs.graph_ms += milliseconds(began);
+        let began = Instant::now();
+        let tails = self.scan_tails(&walking, scratches, costs);
+        costs.scan_ms += milliseconds(began);
+        walked.into_iter().zip(tails).collect()
     }
 
     /// Makes a query ready, or tells why it has no answer.
@@ -217,29 +252,35 @@ impl<'a> Searcher<'a> {
             Some(filter) => self.filtered.get(&**filter).unwrap_or(&self.everything),
             None => &self.everything,
         };
-        let wanted = exact_count(query.limit);
+        let width = match query.effort {
+            Effort::Usual => Some(self.default_ef()),
+            Effort::Beam(width) => Some(width),
+            Effort::Recall(recall) => self.beams.width(recall, query.limit),
+            Effort::All => None,
+        };
+        // Comparison with all stands for the truth, so codes may swap farther neighbors, too.
+        let wanted = match width {
+            Some(_) => exact_count(query.limit),
+            None => ALL_FACTOR * query.limit,
+        };
+        let width = width.filter(|_| scope.count > self.thresholds.scan_rows_max);
         Ok(Asked {
             query,
             vector,
             codes: self.graph.query(vector),
             scope,
             wanted,
-            ef: query.ef_search.unwrap_or(self.default_ef()).max(wanted),
+            ef: width.map(|width| width.max(wanted)),
         })
     }
 
-    /// Whether a query's records are so few that they are compared one by one.
-    fn is_scanned(&self, asked: &Asked<'_>) -> bool {
-        asked.scope.count <= self.thresholds.scan_rows_max
-    }
-
-    fn scan(&self, asked: &Asked<'_>, scratch: &mut Scratch) -> Vec<Candidate> {
-        let slots = self.slots(asked.scope);
-        index::scan(self.graph, &asked.codes, slots, asked.wanted, scratch).to_vec()
-    }
-
     /// The nearest rows of each query's tail.
-    fn scan_tails(&self, asked: &[&Asked<'_>], scratches: &mut [Scratch]) -> Vec<Vec<Candidate>> {
+    fn scan_tails(
+        &self,
+        asked: &[&Asked<'_>],
+        scratches: &mut [Scratch],
+        costs: &mut SearchCounters,
+    ) -> Vec<Vec<Candidate>> {
         let is_of_one = asked
             .windows(2)
             .all(|two| std::ptr::eq(two[0].scope, two[1].scope));
@@ -254,10 +295,14 @@ impl<'a> Searcher<'a> {
                 let wanted = asked.iter().map(|asked| asked.wanted).max().unwrap_or(0);
                 panels.scan(self.graph, &queries, wanted, scratches);
                 let found = scratches.iter().take(asked.len());
-                tails.extend(found.map(|scratch| scratch.results().to_vec()));
+                tails.extend(found.map(|scratch| {
+                    costs.evaluations += scratch.evaluations;
+                    scratch.results().to_vec()
+                }));
             } else if let Some(scratch) = scratches.first_mut() {
                 tails.extend(asked.iter().map(|asked| {
                     let tail = &asked.scope.tail;
+                    costs.evaluations += tail.len();
                     index::scan(self.graph, &asked.codes, tail, asked.wanted, scratch).to_vec()
                 }));
             }
@@ -266,28 +311,37 @@ impl<'a> Searcher<'a> {
     }
 
     /// What the graph and the tail hold, from what a walk has found: at least as many as asked for
-    /// where so many exist. A beam that found too little is widened.
+    /// where so many exist. A beam that found too little is widened; without one all are compared.
     fn completed(
         &self,
         asked: &Asked<'_>,
         mut found: Vec<Candidate>,
         tail: &[Candidate],
         scratch: &mut Scratch,
+        costs: &mut SearchCounters,
     ) -> Vec<Candidate> {
         let enough = asked.query.limit.min(asked.scope.count);
-        let mut ef = asked.ef;
+        let mut ef = asked.ef.unwrap_or(EF_SEARCH_MAX);
         loop {
             merge(&mut found, tail);
-            if found.len() >= enough {
+            if asked.ef.is_some() && found.len() >= enough {
                 return found;
             }
+            let began = Instant::now();
             if ef >= EF_SEARCH_MAX {
-                return self.scan(asked, scratch);
+                let slots = self.slots(asked.scope);
+                costs.evaluations += slots.len();
+                let found = index::scan(self.graph, &asked.codes, slots, asked.wanted, scratch);
+                costs.scan_ms += milliseconds(began);
+                return found.to_vec();
             }
             ef = (ef * EF_GROWTH).min(EF_SEARCH_MAX);
             let visible = self.visible();
             let search = self.search(asked, ef, &visible);
             found = index::search(self.graph, &self.snapshot.entry, &search, scratch).to_vec();
+            costs.graph_ms += milliseconds(began);
+            costs.looks += scratch.looks;
+            costs.evaluations += scratch.evaluations;
         }
     }
 
@@ -332,7 +386,13 @@ impl<'a> Searcher<'a> {
     }
 
     /// Scores candidates from the vectors as they were given.
-    fn exact(&self, asked: &Asked<'_>, candidates: &[Candidate]) -> Result<Vec<Match>> {
+    fn exact(
+        &self,
+        asked: &Asked<'_>,
+        candidates: &[Candidate],
+        costs: &mut SearchCounters,
+    ) -> Result<Vec<Match>> {
+        let began = Instant::now();
         let (query, vector) = (asked.query, asked.vector);
         let mut matches = Vec::with_capacity(asked.wanted);
         let candidates = candidates.iter().take(asked.wanted);
@@ -340,6 +400,7 @@ impl<'a> Searcher<'a> {
         let rows = rows.collect::<Result<Vec<_>>>()?;
         let files = &self.snapshot.files;
         rows.iter().for_each(|(_, row)| files.prefetch(*row));
+        costs.exact += rows.len();
         for (slot, location) in rows {
             let score = files.with_row(location, |row| {
                 let stored = row.vector();
@@ -363,6 +424,7 @@ impl<'a> Searcher<'a> {
             })
         });
         matches.truncate(query.limit);
+        costs.exact_ms += milliseconds(began);
         Ok(matches)
     }
 }
@@ -394,6 +456,10 @@ impl Scope {
             slots: OnceLock::new(),
         }
     }
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
 }
 
 /// How many candidates are scored exactly: codes may swap neighbors that are nearly equal, so a

@@ -9,8 +9,9 @@ use super::cursors::Cursors;
 use super::kept::KeysInFlight;
 use super::mailbox::Mailbox;
 use super::queue::Queue;
+use super::recalls::Recalls;
 use super::snapshot::Snapshot;
-use crate::index::{FoldCounters, Graph, RepairCounters};
+use crate::index::{FoldCounters, Graph, RepairCounters, SearchCounters};
 use crate::record::Sequence;
 
 /// Told whether the sequence is indexed, or that it will not be any more.
@@ -28,10 +29,12 @@ pub struct Shared {
     pub cursors: Cursors,
     /// Idempotency keys of running requests.
     pub keys: Arc<KeysInFlight>,
+    /// How wide beams must be, as measured.
+    pub recalls: Recalls,
     published: ArcSwap<Snapshot>,
     durable: AtomicU64,
     waiting: Mutex<Vec<(Sequence, OnIndexed)>>,
-    costs: Mutex<(FoldCounters, RepairCounters)>,
+    costs: Mutex<(FoldCounters, RepairCounters, SearchCounters)>,
 }
 
 impl Shared {
@@ -43,6 +46,7 @@ impl Shared {
             mailbox: Mailbox::default(),
             cursors: Cursors::default(),
             keys: Arc::default(),
+            recalls: Recalls::default(),
             durable: AtomicU64::new(snapshot.sequence),
             published: ArcSwap::new(snapshot),
             waiting: Mutex::default(),
@@ -106,8 +110,8 @@ impl Shared {
         self.durable.store(sequence, Ordering::Release);
     }
 
-    /// What all folds and repairs since the collection was opened have cost.
-    pub fn costs(&self) -> (FoldCounters, RepairCounters) {
+    /// What all folds, repairs and searches since the collection was opened have cost.
+    pub fn costs(&self) -> (FoldCounters, RepairCounters, SearchCounters) {
         *self.costs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,6 +119,12 @@ impl Shared {
     pub fn add_fold(&self, counters: &FoldCounters) {
         let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
         costs.0 += *counters;
+    }
+
+    /// Adds the cost of some searches.
+    pub fn add_searches(&self, counters: &SearchCounters) {
+        let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        costs.2 += *counters;
     }
 
     /// Adds the cost of a repair.

@@ -43,7 +43,7 @@ pub use metric::{Metric, score};
 pub use repair::RepairCounters;
 pub use save::Frozen;
 pub use scan::scan;
-pub use search::{Scratch, Search, Selection, search, search_together};
+pub use search::{Scratch, Search, SearchCounters, Selection, search, search_together};
 pub use tail::TailPanels;
 
 #[cfg(test)]

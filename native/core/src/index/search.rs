@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use serde::Serialize;
+
 use super::candidate::{Beam, Candidate};
 use super::entry::Entry;
 use super::first_look::{FirstLook, LookQuery};
@@ -81,6 +83,40 @@ impl Scratch {
     /// What the last search or scan found, nearest first.
     pub fn results(&self) -> &[Candidate] {
         &self.results
+    }
+}
+
+/// What searches have cost; times are sums over threads, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct SearchCounters {
+    /// Queries that were answered.
+    pub queries: usize,
+    /// Leaders, the upper layer, compared by 1-bit codes.
+    pub leaders: usize,
+    /// Rows of the graph compared by 1-bit codes.
+    pub looks: usize,
+    /// Int8 distances computed.
+    pub evaluations: usize,
+    /// Vectors scored exactly.
+    pub exact: usize,
+    /// On the way through the graph.
+    pub graph_ms: f64,
+    /// Comparing with rows that are not in the graph, or with all of few.
+    pub scan_ms: f64,
+    /// Reading and scoring vectors.
+    pub exact_ms: f64,
+}
+
+impl std::ops::AddAssign for SearchCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.queries += other.queries;
+        self.leaders += other.leaders;
+        self.looks += other.looks;
+        self.evaluations += other.evaluations;
+        self.exact += other.exact;
+        self.graph_ms += other.graph_ms;
+        self.scan_ms += other.scan_ms;
+        self.exact_ms += other.exact_ms;
     }
 }
 

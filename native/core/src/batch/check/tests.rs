@@ -1,5 +1,5 @@
 use super::*;
-use crate::batch::{Include, MetadataMode, Missing, OnConflict, WriteVerb};
+use crate::batch::{Effort, Include, MetadataMode, Missing, OnConflict, WriteVerb};
 
 fn shape(metric: Metric) -> CollectionShape {
     CollectionShape {
@@ -341,7 +341,7 @@ fn search(inputs: Vec<QueryInput>) -> SearchRequest {
         threshold: None,
         filter: None,
         include: Include::default(),
-        ef_search: None,
+        effort: Effort::Usual,
         refused: None,
     };
     SearchRequest {

@@ -70,7 +70,7 @@ fn full_body(verb: &str) -> Value {
             {"op": "insert", "id": "a", "data": [1], "on_conflict": "skip", "if_version": 0},
         ]})),
         "search" => json!({
-            "collection": "c", "limit": 3, "threshold": 0.5, "include": ["data"], "ef_search": 9,
+            "collection": "c", "limit": 3, "threshold": 0.5, "include": ["data"], "recall": 0.9,
             "filters": {"k": 1}, "atomic": true, "batch_size_limit": 3,
             "queries": [{"query_vector": [1], "query_id": "q", "limit": 1, "threshold": 1,
                          "include": [], "ef_search": 1, "filters": {"k": 2}}],

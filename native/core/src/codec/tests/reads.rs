@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{code_and_field, decode, decode_json, search};
-use crate::batch::{Include, Query, QueryInput};
+use crate::batch::{Effort, Include, Query, QueryInput};
 use crate::codec::Request;
 use crate::error::ErrorCode;
 
@@ -23,8 +23,8 @@ fn queries_take_what_they_leave_out_from_the_request() {
     };
     assert_eq!(inherits.query_id, "query_1");
     assert_eq!(
-        (inherits.limit, inherits.threshold, inherits.ef_search),
-        (20, Some(0.25), Some(50))
+        (inherits.limit, inherits.threshold, inherits.effort),
+        (20, Some(0.25), Effort::Beam(50))
     );
     assert_eq!(
         inherits.include,
@@ -40,8 +40,8 @@ fn queries_take_what_they_leave_out_from_the_request() {
     assert_eq!(request.vectors.get(range), [1.0, 2.0]);
     assert_eq!(own.query_id, "mine");
     assert_eq!(
-        (own.limit, own.threshold, own.ef_search),
-        (3, Some(-0.5), Some(4096))
+        (own.limit, own.threshold, own.effort),
+        (3, Some(-0.5), Effort::Beam(4096))
     );
     assert_eq!(
         own.include,
@@ -60,13 +60,52 @@ fn searches_have_their_defaults() {
     let request = search(&json!({ "queries": [{ "query_text": "t" }] }), vec![]).unwrap();
     let query = &request.queries[0];
     assert_eq!(
-        (query.limit, query.threshold, query.ef_search),
-        (10, None, None)
+        (query.limit, query.threshold, query.effort),
+        (10, None, Effort::Usual)
     );
     assert_eq!(query.include, Include::default());
     assert!(query.filter.is_none());
     assert!(!request.atomic);
     assert_eq!(request.batch_size_limit, None);
+}
+
+#[test]
+fn a_query_says_how_much_to_find_in_one_way_and_overrides_the_other() {
+    let text = |options: Value| {
+        let mut query = json!({ "query_text": "t" });
+        query
+            .as_object_mut()
+            .unwrap()
+            .extend(options.as_object().unwrap().clone());
+        query
+    };
+    let own = [
+        json!({}),
+        json!({ "recall": 0.5 }),
+        json!({ "recall": 1 }),
+        json!({ "ef_search": 7 }),
+    ];
+    let queries: Vec<_> = own.into_iter().map(text).collect();
+    let efforts = |body: Value| -> Vec<Effort> {
+        search(&body, vec![])
+            .unwrap()
+            .queries
+            .iter()
+            .map(|query| query.effort)
+            .collect()
+    };
+    let expected = [Effort::Recall(0.5), Effort::All, Effort::Beam(7)];
+    let body = json!({ "queries": queries, "recall": 0.9 });
+    assert_eq!(efforts(body)[0], Effort::Recall(0.9));
+    let body = json!({ "queries": queries, "ef_search": 9 });
+    let found = efforts(body);
+    assert_eq!(found[0], Effort::Beam(9));
+    assert_eq!(found[1..], expected);
+    let body = json!({ "queries": queries, "ef_search": 9, "recall": 0.9 });
+    assert_eq!(
+        search(&body, vec![]).unwrap_err().code,
+        ErrorCode::InvalidQuery
+    );
 }
 
 #[test]
@@ -112,6 +151,10 @@ INVALID_QUERY limit {"query_text": "t", "limit": 0}
 INVALID_QUERY limit {"query_text": "t", "limit": 1001}
 INVALID_ARGUMENT limit {"query_text": "t", "limit": "10"}
 INVALID_QUERY ef_search {"query_text": "t", "ef_search": 4097}
+INVALID_QUERY recall {"query_text": "t", "recall": 1.01}
+INVALID_QUERY recall {"query_text": "t", "recall": -0.5}
+INVALID_QUERY recall {"query_text": "t", "recall": 0.9, "ef_search": 64}
+INVALID_ARGUMENT recall {"query_text": "t", "recall": "0.9"}
 INVALID_QUERY threshold {"query_text": "t", "threshold": 1e39}
 INVALID_QUERY threshold {"query_text": "t", "threshold": -1e999}
 INVALID_ARGUMENT threshold {"query_text": "t", "threshold": "0"}

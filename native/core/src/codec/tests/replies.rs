@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::{search, write};
 use crate::batch::{Level, Match, Outcome, QueryResult, Record, Status, WriteReply, WriteRequest};
 use crate::codec::{
-    CollectionInfo, CompactReport, Hnsw, collection_reply, collections_reply, compact_reply,
-    count_reply, drop_reply, embed_reply, error_reply, get_reply, indexed_reply, list_reply,
-    search_reply, write_reply,
+    CollectionInfo, CompactReport, Hnsw, MeasuredRecall, collection_reply, collections_reply,
+    compact_reply, count_reply, drop_reply, embed_reply, error_reply, get_reply, indexed_reply,
+    list_reply, search_reply, write_reply,
 };
 use crate::embed::EmbedderDescription;
 use crate::error::{Error, ErrorCode};
-use crate::index::{FoldCounters, Metric, RepairCounters};
+use crate::index::{FoldCounters, Metric, RepairCounters, SearchCounters};
 
 const TIME: Duration = Duration::from_micros(1500);
 
@@ -277,6 +277,15 @@ fn small_replies() {
             repaired: 3,
             ..RepairCounters::default()
         },
+        searches: SearchCounters {
+            looks: 9,
+            ..SearchCounters::default()
+        },
+        recalls: vec![MeasuredRecall {
+            limit: 10,
+            ef_search: 64,
+            recall: 0.5,
+        }],
     };
     let folds = json!({
         "blocks": 0, "rows": 7, "leaders": 0, "moved": 0, "routing_evaluations": 0,
@@ -288,6 +297,10 @@ fn small_replies() {
         "repairs": 0, "removed": 0, "repaired": 3, "linked_again": 0,
         "orphans": 0, "evaluations": 0, "ms": 0.0,
     });
+    let searches = json!({
+        "queries": 0, "leaders": 0, "looks": 9, "evaluations": 0, "exact": 0,
+        "graph_ms": 0.0, "scan_ms": 0.0, "exact_ms": 0.0,
+    });
     let expected = json!({
         "name": "c", "dimension": 3, "metric": "cosine",
         "embedder": { "name": "model", "version": "1" },
@@ -296,6 +309,7 @@ fn small_replies() {
         "tail_count": 1, "dead_count": 0, "log_files": 2, "log_bytes": 900,
         "mapped_bytes": 300, "graph_bytes": 4096, "instruction_set": "scalar",
         "folds": folds, "repairs": repairs,
+        "searches": searches, "recalls": [{ "limit": 10, "ef_search": 64, "recall": 0.5 }],
     });
     assert_eq!(json_of(|out| collection_reply(&info, out)), expected);
     let infos = [info];
