@@ -130,13 +130,19 @@ impl Call {
     ) {
         let reply = match reply {
             Ok(reply) => reply,
+        let must_wait = must_wait(&request, &reply);
+        // A replay, or a batch that met everything as asked, has committed nothing itself. What it
+        // waits for stands all the same, so from here on it cannot be stopped any more either.
+        if must_wait && !self.batch.gate.pass() {
+            return;
+        }
             Err(error) => return self.refuse(&error),
         };
         self.reservations.clear();
         if let Some(stage) = request.options.stage {
             self.inner.stages.grow(stage, request.operations.len());
         }
-        if !must_wait(&request, &reply) {
+        if !must_wait {
             return self.finish_write(&request, &reply);
         }
         let (sequence, batch) = (reply.sequence, Arc::clone(&self.batch));
