@@ -1,5 +1,5 @@
 import type { ErrorCode } from './errors.js';
-import type { JsonObject, Level } from './types.js';
+import type { JsonObject, Reached } from './types.js';
 
 /** Whether all, some or none of a batch succeeded. */
 export type BatchStatus = 'success' | 'partial' | 'failed';
@@ -71,7 +71,7 @@ export interface WriteResult {
   /** The commit's number: the version of the records it wrote. */
   sequence: number;
   /** How far the batch had come. */
-  reached: Level;
+  reached: Reached;
   /** Whether this is the reply of an earlier call with the same idempotency key. */
   replayed: boolean;
   /** Name of the batch in progress reports. */

@@ -21,6 +21,9 @@ export type Vector = Float32Array | readonly number[];
 /** How far a write has come; each level includes the ones before it. */
 export type Level = 'durable' | 'applied' | 'indexed';
 
+/** How far a batch had come; `received`: nothing was written, it failed or was only validated. */
+export type Reached = 'received' | Level;
+
 /** How nearness is judged: see `score` of a match for the numbers reported. */
 export type Metric = 'cosine' | 'euclidean' | 'dot_product';
 

@@ -31,6 +31,14 @@ function retries(open: OpenSurface): void {
     t.is(await surface.count(NAME), 2);
   });
 
+  scenario(open, 'a reply says no more than has happened', async (t, surface) => {
+    const preview = await surface.insert(NAME, [row('a')], { validateOnly: true });
+    t.is(preview.reached, 'received');
+    const failed = await surface.insert(NAME, [{ id: 'short', data: [1] }], { atomic: false });
+    t.is(failed.reached, 'received');
+    t.is((await surface.insert(NAME, [row('a')])).reached, 'applied');
+  });
+
   scenario(open, 'a key is refused for another request, in any verb', async (t, surface) => {
     await surface.insert(NAME, [row('a')], { idempotencyKey: 'k' });
     await t.throwsAsync(surface.insert(NAME, [row('b')], { idempotencyKey: 'k' }), {

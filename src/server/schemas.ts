@@ -220,7 +220,7 @@ const WRITE_REPLY = {
   errors: list(ref('OperationError'), 'every failed operation, by index'),
   outcomes: list(ref('Outcome')),
   sequence: count("the commit's number: the version of the records it wrote"),
-  reached: word('how far the batch had come', 'durable', 'applied', 'indexed'),
+  reached: word('how far the batch had come', 'received', 'durable', 'applied', 'indexed'),
   replayed: flag('the reply of an earlier request with the same key'),
   batch_id: text('name of the batch in progress reports'),
   processing_time_ms: number('inside the engine'),

@@ -14,7 +14,9 @@ use super::shared::Shared;
 use super::slots::SlotAllocator;
 use super::snapshot::Snapshot;
 use super::stages::StagedBatch;
-use crate::batch::{Checked, Level, Plan, Row, WriteReply, WriteRequest, plan};
+use crate::batch::{
+    BatchStatus, Checked, Counts, Level, Plan, Row, WriteReply, WriteRequest, plan,
+};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::FilterChanges;
 use crate::log::{Batch, Location, LogWriter};
@@ -163,7 +165,13 @@ impl Writer {
         // A chunk of a stream commits its offset also where it changes nothing.
         let commits = plan.commits() || request.options.stream.is_some();
         if request.options.validate_only || !commits {
-            return Ok(reply(plan, self.state.sequence, terms));
+            let mut reply = reply(plan, self.state.sequence, terms);
+            // Readers see what was skipped or unchanged, but nothing of a preview or a failure.
+            let failed = Counts::of(&reply.outcomes).status() == BatchStatus::Failed;
+            if request.options.validate_only || failed {
+                reply.reached = Level::Received;
+            }
+            return Ok(reply);
         }
         let sequence = self.state.sequence + 1;
         let rows: Vec<Row<'_>> = plan
