@@ -147,6 +147,66 @@ fn a_key_whose_request_runs_is_in_flight() {
     assert_eq!(call(&store, "insert", body, &[])["replayed"], true);
 }
 
+#[test]
+fn one_more_request_than_may_wait_for_embeddings_is_refused_and_no_other_is_lost() {
+    const WAITING_MAX: usize = 256;
+    let store = open(memory());
+    external(&store);
+    let ask = |number: usize| {
+        let vectors = json!([{"id": number.to_string(), "text": "t"}]);
+        let header = json!({"collection": "records", "vectors": vectors});
+        let reply = send(&store, "insert", &header, named(&number.to_string()));
+        reply.recv().unwrap()
+    };
+    let questions: Vec<Value> = (0..WAITING_MAX).map(ask).collect();
+    let refused = ask(WAITING_MAX);
+    let error = &refused["error"];
+    assert_eq!(
+        [&error["error_code"], &error["retriable"], &error["budget"]],
+        [&json!("OVERLOADED"), &json!(true), &json!("embeddings")]
+    );
+    assert_eq!(
+        (&error["limit"], &error["used"]),
+        (&json!(WAITING_MAX), &json!(WAITING_MAX))
+    );
+    assert!(error["retry_after_ms"].as_u64() >= Some(1));
+    let resume = |question: &Value| {
+        let token = json!({"token": question["embed"]["token"]});
+        call(&store, "resume", token, &[1.0; 24])
+    };
+    assert_eq!(resume(&questions[0])["inserted_count"], 1);
+    let next = ask(WAITING_MAX + 1);
+    assert_eq!(resume(&next)["inserted_count"], 1);
+    // One that was stopped makes way.
+    assert!(ask(WAITING_MAX + 2)["embed"].is_object());
+    call(&store, "batches.cancel", json!({"batch_id": "7"}), &[]);
+    assert!(ask(WAITING_MAX + 3)["embed"].is_object());
+    for question in questions
+        .iter()
+        .skip(1)
+        .filter(|&other| *other != questions[7])
+    {
+        assert_eq!(resume(question)["inserted_count"], 1);
+    }
+}
+
+#[test]
+fn a_reply_says_no_more_than_has_happened() {
+    let store = open(memory());
+    create(&store, "cosine");
+    let reached = |body: Value| insert(&store, body)["reached"].clone();
+    let bad = json!([{"id": "a", "data": [1]}]);
+    assert_eq!(reached(json!({"vectors": bad})), "received");
+    let alone = json!({"vectors": bad, "atomic": false});
+    assert_eq!(reached(alone), "received");
+    let preview = json!({"vectors": rows(0, 1), "validate_only": true});
+    assert_eq!(reached(preview), "received");
+    assert_eq!(reached(json!({"vectors": rows(0, 1)})), "applied");
+    // The record that is skipped is there.
+    let skipped = json!({"vectors": rows(0, 1), "on_conflict": "skip"});
+    assert_eq!(reached(skipped), "applied");
+}
+
 fn external(store: &Store) {
     let header = json!({
         "name": "records", "dimension": 24, "embedder": {"name": "outside", "version": "1"},

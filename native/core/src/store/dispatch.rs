@@ -300,14 +300,18 @@ impl Call {
     /// Asks the caller for embeddings; the call waits, and its place in the order goes to others.
     fn ask(mut self, waiting: Waiting) {
         self.return_ticket();
-        let Some(responder) = self.batch.take_responder() else {
-            return;
-        };
         let inner = Arc::clone(&self.inner);
         let token = inner.unembedded.token();
         let question = embedding::ask(token, &waiting);
         let batch = Arc::clone(&self.batch);
-        inner.unembedded.keep(token, self, waiting);
+        if let Err((error, call)) = inner.unembedded.keep(token, self, waiting) {
+            return call.refuse(&error);
+        }
+        let Some(responder) = batch.take_responder() else {
+            // It was stopped just now, and nobody learns the token.
+            drop(inner.unembedded.take(&token.to_string()));
+            return;
+        };
         batch.when_stopped_waiting(Box::new(move || inner.unembedded.release(token)));
         responder.ask(question);
     }

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::closed;
 use super::dispatch::Call;
 use crate::batch::{Checked, SearchRequest, WriteRequest};
 use crate::collection::Collection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::EMBEDDINGS_WAITING_MAX;
+
+/// After how long a refused caller is told to come back, in milliseconds.
+const RETRY_AFTER_MS: u64 = 1000;
 
 /// A request that goes on once its texts are embedded.
 pub enum Waiting {
@@ -25,8 +29,8 @@ struct State {
     waiting: BTreeMap<u64, (Call, Waiting)>,
 }
 
-/// The requests that wait, by token. A caller that never comes back must not fill the memory, so
-/// beyond [`EMBEDDINGS_WAITING_MAX`] the one that has waited longest is dropped.
+/// The requests that wait, by token. Callers that never come back must not fill the memory, so
+/// there are at most [`EMBEDDINGS_WAITING_MAX`].
 #[derive(Default)]
 pub struct Unembedded {
     state: Mutex<State>,
@@ -40,24 +44,41 @@ impl Unembedded {
         state.next
     }
 
-    /// Keeps a call under its token.
-    pub fn keep(&self, token: u64, call: Call, waiting: Waiting) {
+    /// Keeps a call under its token. Where there is no place, one whose call was stopped makes
+    /// way: nothing is lost with it.
+    ///
+    /// # Errors
+    /// `OVERLOADED` beyond the limit, `STORE_CLOSED`; with the call, for telling it.
+    pub fn keep(
+        &self,
+        token: u64,
+        call: Call,
+        waiting: Waiting,
+    ) -> std::result::Result<(), (Error, Box<Call>)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            return Err((closed(), Box::new(call)));
+        }
+        let mut stopped = None;
+        if state.waiting.len() >= EMBEDDINGS_WAITING_MAX {
+            let mut kept = state.waiting.iter();
+            let first = kept.find(|(_, (call, _))| call.batch().gate.is_shut());
+            let Some(first) = first.map(|(token, _)| *token) else {
+                return Err((overloaded(state.waiting.len()), Box::new(call)));
+            };
+            stopped = state.waiting.remove(&first);
+        }
         state.waiting.insert(token, (call, waiting));
-        let dropped = if state.closed || state.waiting.len() > EMBEDDINGS_WAITING_MAX {
-            state.waiting.pop_first()
-        } else {
-            None
-        };
         // Its memory goes back to the budget, which may start others: not under this lock.
         drop(state);
-        drop(dropped);
+        drop(stopped);
+        Ok(())
     }
 
     /// Takes a call back.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a token that was never given, is used up, or was dropped.
+    /// `INVALID_ARGUMENT` for a token that was never given or is used up.
     pub fn take(&self, token: &str) -> Result<(Call, Waiting)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = token
@@ -95,4 +116,17 @@ impl Unembedded {
         drop(state);
         drop(waiting);
     }
+}
+
+fn overloaded(used: usize) -> Error {
+    let message = format!(
+        "{used} requests wait for their callers to embed texts, the limit is \
+         {EMBEDDINGS_WAITING_MAX}"
+    );
+    Error::new(ErrorCode::Overloaded, message)
+        .with("budget", "embeddings")
+        .with("used", used)
+        .with("limit", EMBEDDINGS_WAITING_MAX)
+        .with("unit", "requests")
+        .with("retry_after_ms", RETRY_AFTER_MS)
 }
