@@ -157,6 +157,53 @@ test('a stream that breaks has done what came before', async (t) => {
   t.is(count, 1);
 });
 
+test('a stream that broke goes on where it was committed', async (t) => {
+  const { client } = await withThings(t);
+  const run = async (...offsets: number[]) => {
+    const stream = client.open('StreamWrites');
+    for (const offset of offsets) {
+      const operations = [{ op: 'insert', id: `record ${offset}`, data: { values: [1, 2] } }];
+      const batch = { collection: 'things', operations, stream_id: 'mine', offset };
+      stream.write(client.encode('StreamWrites', batch));
+    }
+    stream.end();
+    const counts: number[] = [];
+    for await (const reply of client.replies('StreamWrites', stream)) {
+      counts.push(reply.inserted_count);
+    }
+    return counts;
+  };
+  t.deepEqual(await run(0, 1), [1, 1]);
+  const gap = await t.throwsAsync<GrpcError>(run(3));
+  t.is(gap?.code, 'CONDITION_FAILED');
+  t.like(gap?.details, { expected: '2' });
+  t.deepEqual(await run(2, 3), [1, 1]);
+  const { count } = await client.call('CountVectors', { collection: 'things' });
+  t.is(count, 4);
+});
+
+test("a key beside a stream is refused, a key in a message is that message's", async (t) => {
+  const { client, server } = await withThings(t);
+  const keyed = await GrpcClient.connect(server.grpc ?? '', { 'idempotency-key': 'k' });
+  t.teardown(() => keyed.close());
+  const operations = [{ op: 'insert', id: 'a', data: { values: [1, 2] } }];
+  const batch = { collection: 'things', operations };
+  const run = async (caller: GrpcClient, message: object) => {
+    const stream = caller.open('StreamWrites');
+    stream.end(caller.encode('StreamWrites', message));
+    const replies = [];
+    for await (const reply of caller.replies('StreamWrites', stream)) replies.push(reply);
+    return replies;
+  };
+  const refused = await t.throwsAsync<GrpcError>(run(keyed, batch));
+  t.like(refused, { status: 3, code: 'INVALID_ARGUMENT' });
+  const { count } = await client.call('CountVectors', { collection: 'things' });
+  t.is(count, 0);
+  const message = { ...batch, idempotency_key: 'k' };
+  t.like(await run(client, message), [{ inserted_count: 1, replayed: false }]);
+  t.like(await run(client, message), [{ inserted_count: 1, replayed: true }]);
+});
+
 test('a stream of searches', async (t) => {
   const { client, store } = await withThings(t);
   await (await store.collection('things')).insert([{ id: 'a', data: [1, 0] }]);
@@ -277,7 +324,18 @@ test('what is no gRPC does not harm the others', async (t) => {
   t.is((await client.call('CountVectors', { collection: 'things' })).count, 0);
 });
 
-test('a call that its client cancels while it runs ends with nothing done', async (t) => {
+const CANCELLED: readonly (readonly [string, object])[] = [
+  ['BatchInsertVectors', { vectors: [{ id: 'a', text: 'x' }] }],
+  ['StreamWrites', { operations: [{ op: 'insert', id: 'a', text: 'x' }] }],
+];
+
+for (const [name, batch] of CANCELLED) {
+  test(`${name} that its client cancels while it runs ends with nothing done`, async (t) => {
+    await cancelled(t, name, batch);
+  });
+}
+
+async function cancelled(t: ExecutionContext, name: string, batch: object): Promise<void> {
   let begin = () => {};
   const asked = new Promise<void>((resolve) => {
     begin = resolve;
@@ -300,17 +358,12 @@ test('a call that its client cancels while it runs ends with nothing done', asyn
   const papers = await store.createCollection('papers', { embedder });
   const client = await GrpcClient.connect(server.grpc ?? '');
   t.teardown(() => client.close());
-  const stream = client.open('BatchInsertVectors');
+  const stream = client.open(name);
   stream.on('error', () => undefined);
-  stream.end(
-    client.encode('BatchInsertVectors', {
-      collection: 'papers',
-      vectors: [{ id: 'a', text: 'x' }],
-    }),
-  );
+  stream.end(client.encode(name, { collection: 'papers', ...batch }));
   await asked;
   stream.close(constants.NGHTTP2_CANCEL);
   // The embedder never answers.
   t.is(await ended, 'CANCELLED');
   t.is(await papers.count(), 0);
-});
+}

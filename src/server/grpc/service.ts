@@ -9,6 +9,7 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import { VolleyError } from '../../errors.js';
 import type { Scope } from '../keys.js';
 import { type Service, volleyError } from '../service.js';
 import { grpcStatus } from './status.js';
@@ -124,12 +125,12 @@ async function answerUnary(run: Run, call: Unary, callback: sendUnaryData<Buffer
   }
 }
 
-/** Hands one message on; a signal stops what it began. */
+/** Hands one message on; the signal stops what it began. */
 async function answer(
   run: Run,
   incoming: Incoming,
   body: Buffer,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Buffer> {
   const { metadata } = incoming;
   const { name, method, service } = run;
@@ -152,14 +153,11 @@ async function answer(
     if (isStream) await exchange.pass.takeInTurn(body.length);
     else exchange.pass.take(body.length);
     const key = first(metadata, 'idempotency-key');
+    if (isStream && key !== undefined) throw keyOfStream();
     const beside = key === undefined ? {} : { idempotency_key: key };
     const { verb } = method;
     const shared = isStream ? service.streamContext(exchange.pass) : service.context(exchange.pass);
-    const context = {
-      ...shared,
-      ...deadlineOf(incoming),
-      ...(signal && { batchId: randomUUID() }),
-    };
+    const context = { ...shared, ...deadlineOf(incoming), batchId: randomUUID() };
     const reply = await service.engine.send({
       verb,
       beside,
@@ -167,7 +165,7 @@ async function answer(
       body,
       collection,
       context,
-      ...(signal && { signal }),
+      signal,
     });
     code = 'OK';
     bytesOut = reply.length;
@@ -181,8 +179,9 @@ async function answer(
 }
 
 /**
- * Answers a stream's messages one after another, so that what was done when it breaks is all that
- * came before. It reads on while fewer bytes than the window wait, and writes no faster than the
+ * Answers a stream's messages one after another, so that what was done when it breaks is a
+ * beginning of it. Where the client leaves, the message in work is stopped as a call is: its batch
+ * may have committed, and nobody is told. It reads on while fewer bytes than the window wait, and writes no faster than the
  * client reads.
  */
 function answerStream(run: Run, call: Stream, streams: Set<Stream>): void {
@@ -191,9 +190,10 @@ function answerStream(run: Run, call: Stream, streams: Set<Stream>): void {
   let operations = 0;
   let hasFailed = false;
   let last = Promise.resolve();
+  const left = new AbortController();
   const handle = async (body: Buffer) => {
     if (hasFailed || call.cancelled) return;
-    const reply = await answer(run, incomingOf(call), body);
+    const reply = await answer(run, incomingOf(call), body, left.signal);
     const pieces = [reply];
     waiting -= body.length;
     if (run.method.verb === 'write') {
@@ -223,7 +223,16 @@ function answerStream(run: Run, call: Stream, streams: Set<Stream>): void {
   });
   call.on('error', () => undefined);
   call.on('close', () => streams.delete(call));
-  call.on('cancelled', () => streams.delete(call));
+  call.on('cancelled', () => {
+    streams.delete(call);
+    left.abort();
+  });
+}
+
+/** A key names one batch, and the metadata of a stream belongs to all of its batches. */
+function keyOfStream(): VolleyError {
+  const message = 'a stream takes no `idempotency-key`: its messages have the field';
+  return new VolleyError('INVALID_ARGUMENT', message, { details: { field: 'idempotency_key' } });
 }
 
 /** Resolves when the client has read on, or is gone. */
