@@ -81,16 +81,20 @@ const BATCH_SIZE_LIMIT = count("the caller's own cap on the batch: over it nothi
   minimum: 1,
 });
 
-const WRITE_OPTIONS = {
+const MIXED_OPTIONS = {
   atomic: ATOMIC,
   batch_size_limit: BATCH_SIZE_LIMIT,
-  duplicates: word('rule for an id that stands twice', 'reject', 'last_wins'),
   validate_only: flag('plan and reply, but write nothing'),
   wait_for: word('when to reply', 'durable', 'applied', 'indexed'),
   outcomes: word('list what failed, or every outcome', 'failures', 'all'),
   idempotency_key: text('makes a retry of this very request harmless', NAME_LENGTHS),
   stream_id: text('name of the stream that this batch is a part of; with offset', NAME_LENGTHS),
   offset: count('operations of the stream before this batch'),
+};
+
+const PLAIN_OPTIONS = {
+  ...MIXED_OPTIONS,
+  duplicates: word('rule for an id that stands twice', 'reject', 'last_wins'),
 };
 
 const QUERY_OPTIONS = {
@@ -116,7 +120,7 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
     {
       vectors: list(object({ ...NEW_RECORD, group: GROUP }, ['id'])),
       on_conflict: ON_CONFLICT,
-      ...WRITE_OPTIONS,
+      ...PLAIN_OPTIONS,
     },
     ['vectors'],
   ),
@@ -124,11 +128,11 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
     {
       updates: list(object({ ...NEW_RECORD, group: GROUP }, ['id'])),
       metadata_mode: METADATA_MODE,
-      ...WRITE_OPTIONS,
+      ...PLAIN_OPTIONS,
     },
     ['updates'],
   ),
-  delete: object({ vector_ids: list(ID), missing: MISSING, ...WRITE_OPTIONS }, ['vector_ids']),
+  delete: object({ vector_ids: list(ID), missing: MISSING, ...PLAIN_OPTIONS }, ['vector_ids']),
   write: object(
     {
       operations: list(
@@ -145,7 +149,7 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
           ['op', 'id'],
         ),
       ),
-      ...WRITE_OPTIONS,
+      ...MIXED_OPTIONS,
     },
     ['operations'],
   ),

@@ -54,7 +54,7 @@ pub(super) fn decode<'a>(
     defaults: &WriteOptions,
 ) -> Result<Request> {
     let collection = fields.collection()?;
-    let options = options(fields, defaults)?;
+    let options = options(verb, fields, defaults)?;
     let operations = match verb {
         WriteVerb::Insert => {
             let rule = Rule::Insert(on_conflict(fields)?);
@@ -84,11 +84,20 @@ pub(super) fn decode<'a>(
     })
 }
 
-fn options(fields: &mut Fields<'_>, defaults: &WriteOptions) -> Result<WriteOptions> {
+fn options(
+    verb: WriteVerb,
+    fields: &mut Fields<'_>,
+    defaults: &WriteOptions,
+) -> Result<WriteOptions> {
+    // In a mixed batch an id may stand twice: there is no rule to choose.
+    let duplicates = match verb {
+        WriteVerb::Mixed => None,
+        _ => fields.word("duplicates", &DUPLICATES)?,
+    };
     Ok(WriteOptions {
         atomic: fields.boolean("atomic")?.unwrap_or(defaults.atomic),
         batch_size_limit: batch_size_limit(fields)?,
-        duplicates: fields.word("duplicates", &DUPLICATES)?.unwrap_or_default(),
+        duplicates: duplicates.unwrap_or_default(),
         validate_only: fields.boolean("validate_only")?.unwrap_or_default(),
         wait_for: fields.word("wait_for", &WAIT_FOR)?.unwrap_or_default(),
         outcomes: fields.word("outcomes", &OUTCOMES)?.unwrap_or_default(),

@@ -38,7 +38,7 @@ const VERBS: [&str; 25] = [
 /// A valid body of each verb, with every field that it may have.
 fn full_body(verb: &str) -> Value {
     let options = json!({
-        "collection": "c", "atomic": false, "batch_size_limit": 9, "duplicates": "reject",
+        "collection": "c", "atomic": false, "batch_size_limit": 9,
         "validate_only": false, "wait_for": "durable", "outcomes": "all", "idempotency_key": "k",
         "stream_id": "s", "offset": 0, "stage": 1,
     });
@@ -63,9 +63,15 @@ fn full_body(verb: &str) -> Value {
         "stage.commit" | "stage.drop" => json!({ "collection": "c", "stage": 1 }),
         "memory.reserve" => json!({ "bytes": 7, "deletes": true }),
         "memory.release" => json!({ "reservation": 1 }),
-        "insert" => with_options(json!({ "vectors": [row], "on_conflict": "skip" })),
-        "update" => with_options(json!({ "updates": [row], "metadata_mode": "replace" })),
-        "delete" => with_options(json!({ "vector_ids": ["a"], "missing": "ignore" })),
+        "insert" => with_options(json!({
+            "vectors": [row], "on_conflict": "skip", "duplicates": "reject",
+        })),
+        "update" => with_options(json!({
+            "updates": [row], "metadata_mode": "replace", "duplicates": "reject",
+        })),
+        "delete" => with_options(json!({
+            "vector_ids": ["a"], "missing": "ignore", "duplicates": "reject",
+        })),
         "write" => with_options(json!({ "operations": [
             {"op": "insert", "id": "a", "data": [1], "on_conflict": "skip", "if_version": 0},
         ]})),

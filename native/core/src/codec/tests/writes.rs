@@ -397,6 +397,17 @@ fn wrong_options_refuse_the_request() {
 }
 
 #[test]
+fn a_mixed_batch_has_no_rule_for_duplicates() {
+    let body = json!({ "operations": [], "duplicates": "last_wins" });
+    let error = write_error("write", &body, vec![]);
+    assert_eq!(
+        code_and_field(&error),
+        (ErrorCode::InvalidArgument, "duplicates")
+    );
+    assert!(!error.message.contains("duplicates,"), "{}", error.message);
+}
+
+#[test]
 fn an_integer_that_would_lose_digits_is_refused() {
     let wide = "123456789012345678901234567890";
     let operation = |metadata: &str| {
