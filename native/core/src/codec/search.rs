@@ -201,6 +201,7 @@ pub(super) fn filter(fields: &mut Fields<'_>) -> Result<Option<Arc<Filter>>> {
 
 /// Takes `include`: a list of `metadata`, `text` and `data`.
 pub(super) fn include(fields: &mut Fields<'_>) -> Result<Option<Include>> {
+    value::refuse_wide_integers("filters", raw, ErrorCode::InvalidFilter)?;
     let Some(parts) = fields.list("include")? else {
         return Ok(None);
     };

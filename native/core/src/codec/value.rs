@@ -110,17 +110,7 @@ pub(super) fn metadata(raw: Raw<'_>) -> Result<Metadata> {
             ErrorCode::InvalidMetadata,
         ));
     }
-    if let Some(integer) = wide_integer(raw.get()) {
-        let message = format!(
-            "`metadata` has {}: integers go up to {INTEGER_MAGNITUDE_MAX} either way; keep larger \
-             ones as strings",
-            clip(integer)
-        );
-        return Err(Error::new(ErrorCode::InvalidMetadata, message)
-            .with("field", "metadata")
-            .with("limit", INTEGER_MAGNITUDE_MAX)
-            .with("actual", clip(integer)));
-    }
+    refuse_wide_integers("metadata", raw, ErrorCode::InvalidMetadata)?;
     serde_json::from_str(raw.get()).map_err(|error| {
         Error::new(
             ErrorCode::InvalidMetadata,
@@ -128,6 +118,22 @@ pub(super) fn metadata(raw: Raw<'_>) -> Result<Metadata> {
         )
         .with("field", "metadata")
     })
+}
+
+/// Refuses an integer anywhere in a value that 64 bits do not hold.
+pub(super) fn refuse_wide_integers(name: &str, raw: Raw<'_>, code: ErrorCode) -> Result<()> {
+    let Some(integer) = wide_integer(raw.get()) else {
+        return Ok(());
+    };
+    let integer = clip(integer);
+    let message = format!(
+        "`{name}` has {integer}: integers go up to {INTEGER_MAGNITUDE_MAX} either way; keep larger \
+         ones as strings"
+    );
+    Err(Error::new(code, message)
+        .with("field", name)
+        .with("limit", INTEGER_MAGNITUDE_MAX)
+        .with("actual", integer))
 }
 
 /// The first integer that 64 bits do not hold: once parsed it would be a float, and nobody could

@@ -232,6 +232,29 @@ fn a_bad_default_refuses_the_search() {
 }
 
 #[test]
+fn an_integer_in_a_filter_that_would_lose_digits_is_refused() {
+    let read = |verb: &str, number: &str| {
+        let filters = format!(r#"{{"k": {{"$in": [1, {number}]}}}}"#);
+        let text = format!(r#"{{"collection": "c", "queries": [], "filters": {filters}}}"#);
+        let text = match verb {
+            "search" => text,
+            _ => text.replace(r#""queries": [], "#, ""),
+        };
+        decode(verb, "json", text.as_bytes(), vec![])
+    };
+    for verb in ["search", "list", "count"] {
+        for wide in ["18446744073709551616", "-9223372036854775809"] {
+            let error = read(verb, wide).unwrap_err();
+            let expected = (ErrorCode::InvalidFilter, "filters");
+            assert_eq!(code_and_field(&error), expected, "{verb} {wide}");
+            assert_eq!(error.details["actual"], wide);
+        }
+        assert!(read(verb, "18446744073709551616.0").is_ok(), "{verb}");
+        assert!(read(verb, "9007199254740992").is_ok(), "{verb}");
+    }
+}
+
+#[test]
 fn get_list_and_count() {
     let body = json!({ "collection": "c", "vector_ids": ["b", "a"], "include": ["text"] });
     let Request::Get {
