@@ -51,6 +51,7 @@ fn dimension(fields: &mut Fields<'_>) -> Result<Option<usize>> {
     fields.integer_in(
         "dimension",
         DIMENSION_MIN..=DIMENSION_MAX,
+        "numbers",
         ErrorCode::InvalidArgument,
     )
 }
@@ -129,9 +130,9 @@ fn hnsw(raw: Raw<'_>) -> Result<Hnsw> {
     let mut fields = Fields::default();
     fields.read("`hnsw`", raw)?;
     let code = ErrorCode::InvalidArgument;
-    let m = fields.integer_in("m", HNSW_M_MIN..=HNSW_M_MAX, code)?;
+    let m = fields.integer_in("m", HNSW_M_MIN..=HNSW_M_MAX, "links", code)?;
     let limits = EF_CONSTRUCTION_MIN..=EF_CONSTRUCTION_MAX;
-    let ef_construction = fields.integer_in("ef_construction", limits, code)?;
+    let ef_construction = fields.integer_in("ef_construction", limits, "candidates", code)?;
     fields.finish()?;
     Ok(Hnsw {
         m: m.unwrap_or(defaults.m),

@@ -101,6 +101,7 @@ impl<'a> Fields<'a> {
         &mut self,
         name: &'static str,
         limits: RangeInclusive<usize>,
+        unit: &'static str,
         code: ErrorCode,
     ) -> Result<Option<usize>> {
         let Some(actual) = self.integer(name)? else {
@@ -110,12 +111,13 @@ impl<'a> Fields<'a> {
             Ok(value) if limits.contains(&value) => Ok(Some(value)),
             _ => {
                 let (minimum, limit) = limits.into_inner();
-                let message = format!("`{name}` is {actual}, expected {minimum} to {limit}");
+                let message = format!("`{name}` is {actual}, expected {minimum} to {limit} {unit}");
                 Err(Error::new(code, message)
                     .with("field", name)
                     .with("minimum", minimum)
                     .with("limit", limit)
-                    .with("actual", actual))
+                    .with("actual", actual)
+                    .with("unit", unit))
             }
         }
     }

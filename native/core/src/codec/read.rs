@@ -33,7 +33,7 @@ pub(super) fn get(fields: &mut Fields<'_>) -> Result<Request> {
 pub(super) fn list(fields: &mut Fields<'_>) -> Result<Request> {
     let collection = fields.collection()?;
     let limits = 1..=LIST_LIMIT_MAX;
-    let limit = fields.integer_in("limit", limits, ErrorCode::InvalidArgument)?;
+    let limit = fields.integer_in("limit", limits, "records", ErrorCode::InvalidArgument)?;
     let limit = limit.unwrap_or(LIST_LIMIT_DEFAULT);
     let after = fields.string("after", ErrorCode::InvalidArgument)?;
     let (filter, include) = (filter(fields)?, include(fields)?.unwrap_or_default());

@@ -65,7 +65,7 @@ pub(super) fn decode<'a>(fields: &mut Fields<'a>, block: &mut Block) -> Result<R
 /// Takes the fields that a request and its queries have in common.
 fn options(fields: &mut Fields<'_>, defaults: &Defaults) -> Result<Defaults> {
     let code = ErrorCode::InvalidQuery;
-    let limit = fields.integer_in("limit", 1..=SEARCH_LIMIT_MAX, code)?;
+    let limit = fields.integer_in("limit", 1..=SEARCH_LIMIT_MAX, "matches", code)?;
     let threshold = match fields.take("threshold") {
         Some(raw) => Some(threshold(raw)?),
         None => defaults.threshold,
@@ -166,7 +166,7 @@ fn threshold(raw: Raw<'_>) -> Result<f32> {
 /// Takes `ef_search` or `recall`.
 fn effort(fields: &mut Fields<'_>) -> Result<Option<Effort>> {
     let code = ErrorCode::InvalidQuery;
-    let beam = fields.integer_in("ef_search", 1..=EF_SEARCH_MAX, code)?;
+    let beam = fields.integer_in("ef_search", 1..=EF_SEARCH_MAX, "candidates", code)?;
     let Some(raw) = fields.take("recall") else {
         return Ok(beam.map(Effort::Beam));
     };

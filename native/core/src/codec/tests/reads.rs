@@ -200,8 +200,8 @@ fn a_limit_that_is_passed_is_named() {
     let request = search(&body, vec![]).unwrap();
     let error = request.queries[0].refused.as_ref().unwrap();
     assert_eq!(
-        (&error.details["limit"], &error.details["actual"]),
-        (&json!(1000), &json!(1001))
+        ["limit", "actual", "unit"].map(|name| &error.details[name]),
+        [&json!(1000), &json!(1001), &json!("matches")]
     );
 }
 
