@@ -58,6 +58,8 @@ pub const COLLECTION_NAME_CHARACTERS_MAX: usize = 128;
 pub const LIST_LIMIT_MAX: usize = 10_000;
 /// Records in one page of a list where the request names no limit.
 pub const LIST_LIMIT_DEFAULT: usize = 1000;
+/// Lists of one collection that may be in progress at the same time.
+pub const LISTS_OPEN_MAX: usize = 64;
 /// Deepest nesting of a filter, in levels of `$and`, `$or` and `$not`.
 pub const FILTER_DEPTH_MAX: usize = 16;
 /// Most conditions in one filter.

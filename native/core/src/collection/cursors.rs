@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
+use crate::limits::LISTS_OPEN_MAX;
 use crate::record::Slot;
-
-/// Lists that may be in progress at the same time; beyond it the one unused longest ends.
-const CURSORS_MAX: usize = 64;
 
 #[derive(Default)]
 struct State {
@@ -17,7 +15,8 @@ struct State {
     held: VecDeque<(u64, Arc<Snapshot>)>,
 }
 
-/// The snapshots held, by number. A cursor on the wire is `<number>-<slot>`.
+/// The snapshots held, by number: at most [`LISTS_OPEN_MAX`], beyond which the list that was not
+/// used for longest ends. A cursor on the wire is `<number>-<slot>`.
 #[derive(Default)]
 pub struct Cursors {
     state: Mutex<State>,
@@ -30,7 +29,7 @@ impl Cursors {
         state.next += 1;
         let number = state.next;
         state.held.push_back((number, snapshot));
-        if state.held.len() > CURSORS_MAX {
+        if state.held.len() > LISTS_OPEN_MAX {
             state.held.pop_front();
         }
         number
@@ -53,11 +52,15 @@ impl Cursors {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let place = state.held.iter().position(|(held, _)| *held == number);
         let Some(entry) = place.and_then(|place| state.held.remove(place)) else {
+            let newer = state.next.saturating_sub(number);
             let message = format!(
-                "the list of cursor {cursor:?} has ended, or {CURSORS_MAX} newer lists have \
-                 taken its place; begin again"
+                "the list of cursor {cursor:?} has ended, or one of the {newer} lists that began \
+                 since has taken its place, as {LISTS_OPEN_MAX} are kept; begin again"
             );
-            return Err(Error::invalid("after", message).with("limit", CURSORS_MAX));
+            return Err(Error::invalid("after", message)
+                .with("limit", LISTS_OPEN_MAX)
+                .with("actual", newer)
+                .with("unit", "lists"));
         };
         let snapshot = Arc::clone(&entry.1);
         state.held.push_back(entry);

@@ -6,7 +6,7 @@ use super::json::Object;
 use crate::limits;
 
 /// Name, value and unit of every limit.
-const LIMITS: [(&str, usize, &str); 35] = [
+const LIMITS: [(&str, usize, &str); 36] = [
     ("id_bytes_max", limits::ID_BYTES_MAX, "bytes"),
     (
         "idempotency_key_bytes_max",
@@ -83,6 +83,7 @@ const LIMITS: [(&str, usize, &str); 35] = [
     ),
     ("list_limit_max", limits::LIST_LIMIT_MAX, "records"),
     ("list_limit_default", limits::LIST_LIMIT_DEFAULT, "records"),
+    ("lists_open_max", limits::LISTS_OPEN_MAX, "lists"),
     ("filter_depth_max", limits::FILTER_DEPTH_MAX, "levels"),
     (
         "filter_conditions_max",
