@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use super::snapshot::Snapshot;
+use crate::error::{Error, ErrorCode, Result};
+use crate::limits::RECORDS_MAX;
 use crate::record::Slot;
 
 /// Hands out slots: a freed one once no reader can see it any more, else a new one.
@@ -31,9 +33,30 @@ impl SlotAllocator {
         }
     }
 
+    /// Whether so many slots can be handed out.
+    ///
+    /// # Errors
+    /// `BATCH_TOO_LARGE` beyond [`RECORDS_MAX`], with those counted whose records readers still
+    /// see or the graph still has.
+    pub fn check_room(&self, count: usize) -> Result<()> {
+        let oldest = self.oldest();
+        let free = self.free.partition_point(|(_, freed)| *freed < oldest);
+        let actual = self.next as usize + count.saturating_sub(free);
+        if actual <= RECORDS_MAX {
+            return Ok(());
+        }
+        let (code, field) = (ErrorCode::BatchTooLarge, "the collection");
+        Err(Error::limit(code, field, RECORDS_MAX, actual, "records"))
+    }
+
+    /// The first publication that a reader may still hold.
+    fn oldest(&self) -> u64 {
+        self.published.front().map_or(u64::MAX, |(epoch, _)| *epoch)
+    }
+
     /// A slot that no reader can see.
     pub fn allocate(&mut self) -> Slot {
-        let oldest = self.published.front().map_or(u64::MAX, |(epoch, _)| *epoch);
+        let oldest = self.oldest();
         match self.free.front() {
             Some((slot, freed)) if *freed < oldest => {
                 let slot = *slot;
@@ -66,5 +89,23 @@ impl SlotAllocator {
         {
             self.published.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_collection_has_no_more_slots_than_its_limit() {
+        let allocator = SlotAllocator::new(RECORDS_MAX as Slot - 2, [7]);
+        allocator.check_room(3).unwrap();
+        let error = allocator.check_room(4).unwrap_err();
+        assert_eq!(error.code, ErrorCode::BatchTooLarge);
+        assert_eq!(
+            (&error.details["limit"], &error.details["actual"]),
+            (&RECORDS_MAX.into(), &(RECORDS_MAX + 1).into())
+        );
     }
 }

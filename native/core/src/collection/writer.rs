@@ -179,6 +179,8 @@ impl Writer {
             .iter()
             .map(|action| action.row(request, checked))
             .collect::<Result<_>>()?;
+        let stores = rows.iter().filter(|row| matches!(row, Row::Store { .. }));
+        self.allocator.check_room(stores.count())?;
         let old_texts = self.old_texts(&rows)?;
         let kept = Kept::of(request, terms, &plan.outcomes, sequence);
         let batch = encode(&mut self.log, &rows, &kept)?;

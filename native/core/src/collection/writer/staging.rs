@@ -139,6 +139,8 @@ impl Writer {
             return Err(Error::new(ErrorCode::BatchAborted, message));
         }
         staged.check(&self.state, self.log.files())?;
+        // Not every row takes a slot, but none takes two.
+        self.allocator.check_room(staged.rows.len())?;
         if terms.gate.pass() {
             Ok(())
         } else {
