@@ -44,14 +44,8 @@ pub struct CheckedOperation {
 /// Checks every operation of a batch: shape, limits, numbers, ids, duplicates, groups.
 ///
 /// # Errors
-/// `BATCH_TOO_LARGE` beyond the caller's own cap, `INVALID_ARGUMENT` where an atomic batch has
-/// groups. All else is an error of one operation.
+/// `INVALID_ARGUMENT` where an atomic batch has groups. All else is an error of one operation.
 pub fn check(request: &WriteRequest, shape: &CollectionShape) -> Result<Checked> {
-    check_batch_size(
-        "batch_size_limit",
-        request.options.batch_size_limit,
-        request.operations.len(),
-    )?;
     check_no_group_if_atomic(request)?;
     let check_one = |operation| check_operation(operation, &request.vectors, shape);
     let mut operations: Vec<CheckedOperation> =
@@ -82,15 +76,7 @@ pub fn check(request: &WriteRequest, shape: &CollectionShape) -> Result<Checked>
 /// where the search is atomic, so are all the others.
 ///
 /// Returns the indexes of the queries whose text must be embedded, ascending.
-///
-/// # Errors
-/// `BATCH_TOO_LARGE` beyond the caller's own cap.
-pub fn check_search(request: &mut SearchRequest, shape: &CollectionShape) -> Result<Vec<usize>> {
-    check_batch_size(
-        "batch_size_limit",
-        request.batch_size_limit,
-        request.queries.len(),
-    )?;
+pub fn check_search(request: &mut SearchRequest, shape: &CollectionShape) -> Vec<usize> {
     let mut to_embed = Vec::new();
     for (index, query) in request.queries.iter_mut().enumerate() {
         if query.refused.is_some() {
@@ -105,7 +91,7 @@ pub fn check_search(request: &mut SearchRequest, shape: &CollectionShape) -> Res
     if abort_search(request) {
         to_embed.clear();
     }
-    Ok(to_embed)
+    to_embed
 }
 
 /// Where a search is atomic and one of its queries is refused, refuses all the others; returns

@@ -130,6 +130,7 @@ mod tests {
             header.as_bytes(),
             block,
             &WriteOptions::default(),
+            &mut |_| Ok(()),
         ) {
             Ok(Request::Write { request, .. }) => fingerprint(&request),
             other => panic!("{other:?}"),

@@ -50,7 +50,7 @@ impl Block {
     pub(super) fn cut(&mut self, fields: &mut Fields<'_>, count: usize) -> Result<Rows> {
         self.is_cut = true;
         if let Some(lengths) = fields.list("lengths")? {
-            return self.cut_by(&lengths, count).map(Rows::Ranges);
+            return self.cut_by(lengths, count).map(Rows::Ranges);
         }
         if self.block_len == 0 {
             return Ok(Rows::None);
@@ -67,24 +67,22 @@ impl Block {
         Ok(Rows::Even(self.block_len / count))
     }
 
-    fn cut_by(&self, lengths: &[Raw<'_>], count: usize) -> Result<Vec<Option<VectorRange>>> {
-        if lengths.len() != count {
-            let message = format!(
-                "`lengths` has {} entries for {count} elements",
-                lengths.len()
-            );
+    fn cut_by(&self, lengths: Raw<'_>, count: usize) -> Result<Vec<Option<VectorRange>>> {
+        let actual = lengths.elements().count();
+        if actual != count {
+            let message = format!("`lengths` has {actual} entries for {count} elements");
             return Err(Error::invalid("lengths", message)
-                .with("actual", lengths.len())
+                .with("actual", actual)
                 .with("expected", count));
         }
         let mut start = 0;
         let mut ranges = Vec::with_capacity(count);
-        for raw in lengths {
+        for raw in lengths.elements() {
             if raw.get() == "-1" {
                 ranges.push(None);
                 continue;
             }
-            let len = value::integer("lengths", *raw)? as usize;
+            let len = value::integer("lengths", raw)? as usize;
             // Each length is at most 2^53: the sum stays far from overflow while it is bounded.
             if len > self.block_len - start {
                 return Err(self.wrong_sum("more than"));

@@ -122,8 +122,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Takes a list, with its elements as they are.
-    pub(super) fn list(&mut self, name: &'static str) -> Result<Option<Vec<Raw<'a>>>> {
+    /// Takes a list, whose elements nobody has looked at yet.
+    pub(super) fn list(&mut self, name: &'static str) -> Result<Option<Raw<'a>>> {
         self.take(name)
             .map(|raw| value::list(name, raw))
             .transpose()

@@ -5,6 +5,7 @@
 //! operation or query is that element's own error (`refused`); only what is wrong with the
 //! request as a whole refuses it. No bytes make it panic, and its work grows with their count.
 
+mod admission;
 mod block;
 mod collections;
 mod elements;
@@ -19,6 +20,7 @@ mod search;
 mod value;
 mod write;
 
+pub use admission::{Admit, Counted, HELD_BYTES};
 pub use encode::{
     collection_reply, collections_reply, compact_reply, config_reply, count_reply, drop_reply,
     embed_reply, error_reply, get_reply, indexed_reply, limits_reply, list_reply, offset_reply,
@@ -53,18 +55,20 @@ fn split(line: &str) -> (&str, Option<&str>) {
 
 /// Reads one request: its line (see [`verb`]), its body in a [`Format`], the vectors that came
 /// beside it, and `defaults`: what a write that does not say gets. A field may stand in the line
-/// or in the body, not in both.
+/// or in the body, not in both. `admit` judges a batch by its size before its elements are read.
 ///
 /// # Errors
 /// `UNSUPPORTED` for an unknown format; `INVALID_ARGUMENT` for an unknown verb or field, for text
 /// that is no JSON (with line and column), and for a block that does not fit; further
-/// `INVALID_FILTER`, `INVALID_QUERY` and `INVALID_ID` where these are the request's own.
+/// `INVALID_FILTER`, `INVALID_QUERY` and `INVALID_ID` where these are the request's own; and what
+/// `admit` refuses with.
 pub fn decode(
     line: &str,
     format: &str,
     body: &[u8],
     block: Vec<f32>,
     defaults: &WriteOptions,
+    admit: Admit<'_>,
 ) -> Result<Request> {
     let (verb, beside) = split(line);
     let (body, block) = Format::parse(format)?.read(verb, body, block)?;
@@ -74,7 +78,7 @@ pub fn decode(
         fields.add(beside)?;
     }
     let mut block = Block::new(block);
-    let request = decode_verb(verb, &mut fields, &mut block, defaults)?;
+    let request = decode_verb(verb, &mut fields, &mut block, defaults, admit)?;
     fields.finish()?;
     block.finish(verb)?;
     Ok(request)
@@ -93,6 +97,7 @@ fn decode_verb<'a>(
     fields: &mut Fields<'a>,
     block: &mut Block,
     defaults: &WriteOptions,
+    admit: Admit<'_>,
 ) -> Result<Request> {
     match verb {
         "collections.create" => collections::create(fields),
@@ -103,11 +108,11 @@ fn decode_verb<'a>(
         "collections.drop" => Ok(Request::Drop {
             collection: fields.collection()?,
         }),
-        "insert" => write::decode(WriteVerb::Insert, fields, block, defaults),
-        "update" => write::decode(WriteVerb::Update, fields, block, defaults),
-        "delete" => write::decode(WriteVerb::Delete, fields, block, defaults),
-        "write" => write::decode(WriteVerb::Mixed, fields, block, defaults),
-        "search" => search::decode(fields, block),
+        "insert" => write::decode(WriteVerb::Insert, fields, block, defaults, admit),
+        "update" => write::decode(WriteVerb::Update, fields, block, defaults, admit),
+        "delete" => write::decode(WriteVerb::Delete, fields, block, defaults, admit),
+        "write" => write::decode(WriteVerb::Mixed, fields, block, defaults, admit),
+        "search" => search::decode(fields, block, admit),
         "get" => read::get(fields),
         "list" => read::list(fields),
         "count" => read::count(fields),

@@ -15,7 +15,7 @@ pub(super) fn get(fields: &mut Fields<'_>) -> Result<Request> {
         .list("vector_ids")?
         .ok_or_else(|| missing("vector_ids"))?;
     let ids = raws
-        .into_iter()
+        .elements()
         .enumerate()
         .map(|(index, raw)| {
             value::string("vector_ids", raw, ErrorCode::InvalidId)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::admission::{self, Admit};
 use super::block::Block;
 use super::elements::{self, Desk};
 use super::fields::{Fields, missing};
@@ -23,7 +24,11 @@ struct Defaults {
     effort: Effort,
 }
 
-pub(super) fn decode<'a>(fields: &mut Fields<'a>, block: &mut Block) -> Result<Request> {
+pub(super) fn decode<'a>(
+    fields: &mut Fields<'a>,
+    block: &mut Block,
+    admit: Admit<'_>,
+) -> Result<Request> {
     let collection = fields.collection()?;
     let built_in = Defaults {
         limit: SEARCH_LIMIT_DEFAULT,
@@ -35,7 +40,8 @@ pub(super) fn decode<'a>(fields: &mut Fields<'a>, block: &mut Block) -> Result<R
     let defaults = options(fields, &built_in)?;
     let atomic = fields.boolean("atomic")?.unwrap_or(false);
     let batch_size_limit = batch_size_limit(fields)?;
-    let raws = fields.list("queries")?.ok_or_else(|| missing("queries"))?;
+    let list = fields.list("queries")?.ok_or_else(|| missing("queries"))?;
+    let raws = admission::elements(list, &collection, batch_size_limit, admit)?;
     let rows = block.cut(fields, raws.len())?;
     let query = |index: usize, raw, desk: &mut Desk<'a>| {
         let mut query = bare(index, &defaults);
@@ -195,13 +201,13 @@ pub(super) fn filter(fields: &mut Fields<'_>) -> Result<Option<Arc<Filter>>> {
     let Some(raw) = fields.take("filters") else {
         return Ok(None);
     };
+    value::refuse_wide_integers("filters", raw, ErrorCode::InvalidFilter)?;
     let value = value::any("filters", raw, ErrorCode::InvalidFilter)?;
     Ok(Some(Arc::new(Filter::parse(&value)?)))
 }
 
 /// Takes `include`: a list of `metadata`, `text` and `data`.
 pub(super) fn include(fields: &mut Fields<'_>) -> Result<Option<Include>> {
-    value::refuse_wide_integers("filters", raw, ErrorCode::InvalidFilter)?;
     let Some(parts) = fields.list("include")? else {
         return Ok(None);
     };
@@ -210,7 +216,7 @@ pub(super) fn include(fields: &mut Fields<'_>) -> Result<Option<Include>> {
         text: false,
         data: false,
     };
-    for raw in parts {
+    for raw in parts.elements() {
         match value::word("include", raw, &[("metadata", 0), ("text", 1), ("data", 2)])? {
             0 => include.metadata = true,
             1 => include.text = true,

@@ -14,7 +14,14 @@ use crate::error::{Error, ErrorCode, Result};
 
 /// Decodes where the store has no defaults of its own.
 fn decode(verb: &str, format: &str, header: &[u8], block: Vec<f32>) -> Result<Request> {
-    super::decode(verb, format, header, block, &WriteOptions::default())
+    super::decode(
+        verb,
+        format,
+        header,
+        block,
+        &WriteOptions::default(),
+        &mut |_| Ok(()),
+    )
 }
 
 fn decode_json(verb: &str, body: &Value) -> Result<Request> {

@@ -80,11 +80,11 @@ pub(super) fn number(name: &str, raw: Raw<'_>, code: ErrorCode) -> Result<f64> {
         .map_err(|_| wrong(name, raw, "a number", code))
 }
 
-pub(super) fn list<'a>(name: &str, raw: Raw<'a>) -> Result<Vec<Raw<'a>>> {
+pub(super) fn list<'a>(name: &str, raw: Raw<'a>) -> Result<Raw<'a>> {
     if !raw.get().starts_with('[') {
         return Err(wrong(name, raw, "a list", ErrorCode::InvalidArgument));
     }
-    Ok(raw.elements().collect())
+    Ok(raw)
 }
 
 /// One of a closed list of words.

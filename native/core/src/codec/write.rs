@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::admission::{self, Admit};
 use super::block::Block;
 use super::elements::{self, Desk};
 use super::fields::{Fields, missing};
@@ -52,24 +53,26 @@ pub(super) fn decode<'a>(
     fields: &mut Fields<'a>,
     block: &mut Block,
     defaults: &WriteOptions,
+    admit: Admit<'_>,
 ) -> Result<Request> {
     let collection = fields.collection()?;
     let options = options(verb, fields, defaults)?;
+    let limit = options.batch_size_limit;
+    let mut admitted = |list: Raw<'a>| admission::elements(list, &collection, limit, admit);
     let operations = match verb {
         WriteVerb::Insert => {
             let rule = Rule::Insert(on_conflict(fields)?);
-            vectors_or_columns("vectors", rule, fields, block)?
+            vectors_or_columns("vectors", rule, fields, block, admitted)?
         }
         WriteVerb::Update => {
             let rule = Rule::Update(metadata_mode(fields)?);
-            vectors_or_columns("updates", rule, fields, block)?
+            vectors_or_columns("updates", rule, fields, block, admitted)?
         }
-        WriteVerb::Delete => deletes(fields)?,
+        WriteVerb::Delete => deletes(fields, admitted)?,
         WriteVerb::Mixed => {
-            let raws = fields
-                .list("operations")?
-                .ok_or_else(|| missing("operations"))?;
-            elements(&raws, None, fields, block)?
+            let list = fields.list("operations")?;
+            let list = list.ok_or_else(|| missing("operations"))?;
+            elements(&admitted(list)?, None, fields, block)?
         }
     };
     let request = WriteRequest {
@@ -165,12 +168,15 @@ fn missing_rule(fields: &mut Fields<'_>) -> Result<Missing> {
     Ok(fields.word("missing", &MISSING)?.unwrap_or_default())
 }
 
-fn deletes(fields: &mut Fields<'_>) -> Result<Vec<Operation>> {
+fn deletes<'a>(
+    fields: &mut Fields<'a>,
+    admitted: impl FnOnce(Raw<'a>) -> Result<Vec<Raw<'a>>>,
+) -> Result<Vec<Operation>> {
     let rule = Rule::Delete(missing_rule(fields)?);
     let ids = fields
         .list("vector_ids")?
         .ok_or_else(|| missing("vector_ids"))?;
-    Ok(ids
+    Ok(admitted(ids)?
         .into_iter()
         .map(|raw| column_operation(rule, raw, |_| Ok(())))
         .collect())
@@ -181,10 +187,11 @@ fn vectors_or_columns<'a>(
     rule: Rule,
     fields: &mut Fields<'a>,
     block: &mut Block,
+    admitted: impl FnOnce(Raw<'a>) -> Result<Vec<Raw<'a>>>,
 ) -> Result<Vec<Operation>> {
     match (fields.list(list)?, fields.list("ids")?) {
-        (Some(raws), None) => elements(&raws, Some(rule), fields, block),
-        (None, Some(ids)) => columns(&ids, rule, fields, block),
+        (Some(raws), None) => elements(&admitted(raws)?, Some(rule), fields, block),
+        (None, Some(ids)) => columns(&admitted(ids)?, rule, fields, block),
         (None, None) => Err(missing(list)),
         (Some(_), Some(_)) => Err(Error::invalid(
             "ids",
@@ -225,16 +232,18 @@ fn column<'a>(
     count: usize,
     fields: &mut Fields<'a>,
 ) -> Result<Option<Vec<Raw<'a>>>> {
-    let column = fields.list(name)?;
-    match &column {
-        Some(column) if column.len() != count => {
-            let message = format!("`{name}` has {} entries for {count} ids", column.len());
-            Err(Error::invalid(name, message)
-                .with("actual", column.len())
-                .with("expected", count))
-        }
-        _ => Ok(column),
+    let Some(column) = fields.list(name)? else {
+        return Ok(None);
+    };
+    // Only as many as were admitted are collected.
+    let actual = column.elements().count();
+    if actual != count {
+        let message = format!("`{name}` has {actual} entries for {count} ids");
+        return Err(Error::invalid(name, message)
+            .with("actual", actual)
+            .with("expected", count));
     }
+    Ok(Some(column.elements().collect()))
 }
 
 fn entry<'a>(column: &Option<Vec<Raw<'a>>>, index: usize) -> Option<Raw<'a>> {

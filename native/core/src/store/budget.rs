@@ -263,6 +263,24 @@ impl Budget {
 }
 
 impl Reservation {
+    /// Makes it larger for what a request that was admitted turns out to need. With
+    /// `refuse_overload` only where there is room; who can wait goes on, and those behind wait
+    /// longer: if it waited here, with memory of its own, others might wait for it for ever.
+    ///
+    /// # Errors
+    /// `MEMORY_LIMIT_EXCEEDED` where all of it could never be reserved, else `OVERLOADED`.
+    pub fn grow(&mut self, bytes: usize, refuse_overload: bool) -> Result<()> {
+        let mut state = self.budget.lock();
+        refuse_impossible(&state, self.class, self.bytes.saturating_add(bytes))?;
+        if refuse_overload && !state.has_room(self.class, bytes) {
+            state.overloaded = true;
+            return Err(overloaded(&state, self.class, bytes));
+        }
+        state.add(self.class, bytes);
+        self.bytes += bytes;
+        Ok(())
+    }
+
     /// Makes it smaller or larger, whether there is room or not.
     pub fn resize(&mut self, bytes: usize) {
         let mut state = self.budget.lock();

@@ -14,7 +14,7 @@ use super::running::Guard;
 use super::unembedded::Waiting;
 use super::{Inner, embedding, memory, reads};
 use crate::batch::{self, Checked, SearchRequest, WriteRequest};
-use crate::codec::{self, Format, Request, Resume};
+use crate::codec::{self, Counted, Format, Request, Resume};
 use crate::collection::{Claim, Collection, KeptReply, StageStep};
 use crate::error::{Error, Result};
 use crate::record::Sequence;
@@ -154,17 +154,36 @@ impl Call {
                 if self.batch.gate.is_shut() {
                     return;
                 }
+                let shared = Arc::clone(&self.inner);
                 let decoded = codec::decode(
                     &incoming.line,
                     &incoming.format,
                     &incoming.body,
                     incoming.block,
-                    &self.inner.write_defaults,
+                    &shared.write_defaults,
+                    &mut |batch| self.admit(batch),
                 );
                 let next = decoded.and_then(|request| self.answer(request));
                 self.go_on(next);
             }));
         });
+    }
+
+    /// Judges a batch by its size, and reserves what its elements will take.
+    fn admit(&mut self, batch: &Counted<'_>) -> Result<()> {
+        let count = batch.elements;
+        self.batch.received(batch.collection, count);
+        batch::check_batch_size("max_batch_size", self.context.max_batch_size, count)?;
+        batch::check_batch_size("batch_size_limit", batch.batch_size_limit, count)?;
+        self.grow(count.saturating_mul(codec::HELD_BYTES))
+    }
+
+    /// Reserves what the call takes beyond the bytes that came.
+    fn grow(&mut self, bytes: usize) -> Result<()> {
+        match self.reservations.first_mut() {
+            Some(reservation) => reservation.grow(bytes, self.context.refuse_overload),
+            None => Ok(()),
+        }
     }
 
     fn go_on(mut self, next: Result<Next>) {
@@ -277,16 +296,14 @@ impl Call {
     }
 
     fn search(&mut self, collection: &Arc<Collection>, mut request: SearchRequest) -> Result<Next> {
-        let count = request.queries.len();
-        self.batch.received(collection.name(), count);
-        batch::check_batch_size("max_batch_size", self.context.max_batch_size, count)?;
-        let to_embed = batch::check_search(&mut request, &collection.config().shape())?;
-        let snapshot = collection.snapshot();
-        if !to_embed.is_empty()
-            && !embedding::queries(&snapshot, collection, &mut request, &to_embed)?
-        {
-            let waiting = Waiting::Search(Arc::clone(collection), request, to_embed);
-            return Ok(Next::Embed(waiting));
+        let to_embed = batch::check_search(&mut request, &collection.config().shape());
+        if !to_embed.is_empty() {
+            self.grow(embedding::bytes(collection, to_embed.len()))?;
+            let snapshot = collection.snapshot();
+            if !embedding::queries(&snapshot, collection, &mut request, &to_embed)? {
+                let waiting = Waiting::Search(Arc::clone(collection), request, to_embed);
+                return Ok(Next::Embed(waiting));
+            }
         }
         self.run_search(collection, &request)
     }

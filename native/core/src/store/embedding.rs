@@ -9,6 +9,15 @@ use crate::codec::{self, Resume};
 use crate::collection::{Collection, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
 
+/// What the built-in embedder's vectors of so many texts take: as they are made, and once more
+/// among the vectors of their batch. Nothing where the embedder is not built in.
+pub fn bytes(collection: &Collection, texts: usize) -> usize {
+    const COPIES: usize = 2;
+    let has_lexical = usize::from(collection.lexical().is_some());
+    let dimension = collection.config().dimension;
+    texts.saturating_mul(has_lexical * dimension * size_of::<f32>() * COPIES)
+}
+
 /// The vectors of a batch's texts, end to end; `None` where the collection's embedder is not
 /// built in.
 pub fn documents(

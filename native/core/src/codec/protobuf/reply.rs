@@ -39,7 +39,7 @@ fn object(message: &Message, raw: Raw<'_>, out: &mut Vec<u8>) -> Result<()> {
             (false, _) => single(field, raw, out)?,
             (true, Kind::Float) => floats(field.number, raw, out)?,
             (true, _) => {
-                for raw in value::list(field.name, raw)? {
+                for raw in value::list(field.name, raw)?.elements() {
                     single(field, raw, out)?;
                 }
             }

@@ -12,7 +12,14 @@ use crate::codec::Request;
 use crate::error::{ErrorCode, Result};
 
 fn decode(line: &str, format: &str, body: &[u8], block: Vec<f32>) -> Result<Request> {
-    crate::codec::decode(line, format, body, block, &WriteOptions::default())
+    crate::codec::decode(
+        line,
+        format,
+        body,
+        block,
+        &WriteOptions::default(),
+        &mut |_| Ok(()),
+    )
 }
 
 fn field(number: u32, bytes: &[u8]) -> Vec<u8> {

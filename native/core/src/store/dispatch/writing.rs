@@ -16,9 +16,6 @@ impl Call {
         collection: &Arc<Collection>,
         mut request: WriteRequest,
     ) -> Result<Next> {
-        let count = request.operations.len();
-        self.batch.received(collection.name(), count);
-        batch::check_batch_size("max_batch_size", self.context.max_batch_size, count)?;
         if let Some(stage) = request.options.stage {
             let (name, caller) = (collection.name(), &self.context.caller);
             let budget = &self.inner.budget;
@@ -40,6 +37,7 @@ impl Call {
         let shape = collection.config().shape();
         let mut checked = batch::check(&request, &shape)?;
         if !checked.to_embed.is_empty() {
+            self.grow(embedding::bytes(collection, checked.to_embed.len()))?;
             match embedding::documents(collection, &request, &checked) {
                 Some(rows) => checked.embed(&mut request.vectors, &rows?, &shape)?,
                 // A preview costs nobody anything: it is planned as if the texts were embedded.
@@ -130,14 +128,14 @@ impl Call {
     ) {
         let reply = match reply {
             Ok(reply) => reply,
+            Err(error) => return self.refuse(&error),
+        };
         let must_wait = must_wait(&request, &reply);
         // A replay, or a batch that met everything as asked, has committed nothing itself. What it
         // waits for stands all the same, so from here on it cannot be stopped any more either.
         if must_wait && !self.batch.gate.pass() {
             return;
         }
-            Err(error) => return self.refuse(&error),
-        };
         self.reservations.clear();
         if let Some(stage) = request.options.stage {
             self.inner.stages.grow(stage, request.operations.len());
