@@ -65,6 +65,13 @@ pub fn answer(inner: &Inner, context: &CallContext, request: Request) -> Result<
             let count = inner.collection(&collection)?.count(filter.as_deref());
             Ok(encoded(|out| codec::count_reply(count, out)))
         }
+        other => answer_about_work(inner, context, other),
+    }
+}
+
+/// Answers what is asked of the store itself: its limits, and what is under way in it.
+fn answer_about_work(inner: &Inner, context: &CallContext, request: Request) -> Result<Vec<u8>> {
+    match request {
         Request::Limits => {
             let limits = limits(inner);
             Ok(encoded(|out| codec::limits_reply(&limits, out)))
