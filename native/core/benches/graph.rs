@@ -196,6 +196,7 @@ fn measure(data: &Data, graph: &Graph, builder: &Builder, ef: usize) {
                 .map(|query| Search {
                     query,
                     ef,
+                    wanted: RESCORED,
                     selection: Selection::All,
                 })
                 .collect();

@@ -374,6 +374,7 @@ impl<'a> Searcher<'a> {
         Search {
             query: &asked.codes,
             ef,
+            wanted: asked.wanted,
             selection,
         }
     }

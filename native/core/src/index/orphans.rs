@@ -41,6 +41,7 @@ impl Builder {
             let search = Search {
                 query: &query,
                 ef: width,
+                wanted: width,
                 selection: Selection::Visible(&others),
             };
             let found = search::search(&self.graph, &self.entry, &search, scratch);

@@ -9,6 +9,7 @@ use super::entry::Entry;
 use super::first_look::{FirstLook, LookQuery};
 use super::graph::Graph;
 use super::leaders::ScanBuffers;
+use super::metric::Metric;
 use super::workspace::Visited;
 use crate::kernels::CodeQuery;
 use crate::record::Slot;
@@ -127,6 +128,8 @@ pub struct Search<'a> {
     pub query: &'a CodeQuery,
     /// How many rows to find.
     pub ef: usize,
+    /// How many of them matter: the way does not lead on to rows much farther than those.
+    pub wanted: usize,
     /// Which rows may be found.
     pub selection: Selection<'a>,
 }
@@ -228,7 +231,14 @@ fn begin(graph: &Graph, entry: &Entry, searches: &[Search<'_>], scratches: &mut 
     };
     entry.near(graph.kernels(), &queries, WAYS_IN, &mut scan, near);
     for (search, scratch) in searches.iter().zip(&mut *scratches) {
-        scratch.beam.reset(search.width());
+        let width = search.width();
+        let wanted = search.wanted * width / search.ef.max(1);
+        // Scores of dot products are all nearly alike, so their distances tell no end.
+        if wanted < width && graph.parameters().metric != Metric::DotProduct {
+            scratch.beam.reset_for(width, wanted);
+        } else {
+            scratch.beam.reset(width);
+        }
         (scratch.evaluations, scratch.looks) = (0, 0);
         scratch
             .near

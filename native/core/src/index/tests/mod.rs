@@ -86,6 +86,7 @@ impl Built {
         let asked = Search {
             query: &query,
             ef,
+            wanted: ef,
             selection: *selection,
         };
         let found = search(&self.graph, &entry, &asked, &mut scratch);

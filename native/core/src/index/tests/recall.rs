@@ -51,6 +51,7 @@ fn the_nearest_are_found_in_very_few_dimensions() {
             let asked = Search {
                 query: &codes,
                 ef: 64,
+                wanted: 64,
                 selection: Selection::All,
             };
             let found = search(&built.graph, &entry, &asked, &mut scratch);
@@ -67,6 +68,32 @@ fn the_nearest_are_found_in_very_few_dimensions() {
             "{dimension}: {hits} of {all}"
         );
     }
+}
+
+#[test]
+fn a_search_that_ends_by_distance_finds_as_much_and_goes_less_far() {
+    let built = build(Metric::Cosine, rows(6000, 64), &[1000]);
+    let entry = built.builder.entry();
+    let slots: Vec<Slot> = (0..6000).collect();
+    let mut scratch = Scratch::default();
+    let (mut hits, mut evaluations) = ([0; 2], [0; 2]);
+    for query in queries(100, 64) {
+        let codes = built.graph.query(&query);
+        let exact = scan(&built.graph, &codes, &slots, 10, &mut scratch).to_vec();
+        for (way, wanted) in [256, 14].into_iter().enumerate() {
+            let asked = Search {
+                query: &codes,
+                ef: 256,
+                wanted,
+                selection: Selection::All,
+            };
+            let found = search(&built.graph, &entry, &asked, &mut scratch);
+            hits[way] += found.iter().filter(|found| exact.contains(found)).count();
+            evaluations[way] += scratch.evaluations;
+        }
+    }
+    assert!(hits[0] > 950 && hits[1] + 20 >= hits[0], "{hits:?}");
+    assert!(evaluations[1] * 10 < evaluations[0] * 9, "{evaluations:?}");
 }
 
 #[test]
