@@ -291,8 +291,8 @@ export class Collection<Metadata extends object = JsonObject> {
   }
 
   /**
-   * Reads all records, or those that pass a filter, in the order of their ids. They are fetched
-   * page by page from one snapshot, the one of the first page.
+   * Reads all records, or those that pass a filter, in no particular order. They are fetched page
+   * by page from one snapshot, the one of the first page.
    *
    * @example
    * for await (const record of books.list({ filters: { kind: 'book' } })) console.log(record.id);

@@ -71,7 +71,8 @@ export class InterruptibleCall {
 
   /** The engine's answer; where the caller's signal is aborted meanwhile, it comes at once. */
   async send(verb: string, header: WireOptions, block?: Float32Array): Promise<Reply> {
-    const stop = () => void this.stop();
+    // Where it cannot be stopped, its true result comes.
+    const stop = () => void this.stop().catch(() => {});
     this.#caller?.addEventListener('abort', stop, { once: true });
     try {
       return await this.#door.call(verb, header, block, this.#context);
@@ -96,7 +97,7 @@ export class InterruptibleCall {
 }
 
 /** The longest time that a timer of Node can have. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+export const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** The error of a call that was cancelled before it began. */
 export function cancelled(cause: unknown): VolleyError {

@@ -1,33 +1,11 @@
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
 import { BatchError, connect, VolleyError } from '../../src/client/index.js';
 import { open } from '../../src/index.js';
 import { serve } from '../../src/server/index.js';
 import { served } from '../server/helpers.js';
+import { FAST, INFO, scripted, sendJson } from './helpers.js';
 
-const FAST = { retryDelayMs: 1 };
-
-/** A server that says what a test wants it to say. */
-async function scripted(t: ExecutionContext, listener: RequestListener): Promise<string> {
-  const server = createServer((request, response) => {
-    // What a client reads first; the script is about what comes then.
-    if (request.url === '/api/v1/config') sendJson(response, '{"max_batch_size":1000}');
-    else listener(request, response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-function sendJson(response: ServerResponse, body: string): void {
-  response.writeHead(200, { 'content-type': 'application/json' }).end(body);
-}
-
-const INFO = JSON.stringify({ name: 'c', dimension: 1, embedder: null });
 const OVERLOADED = JSON.stringify({
   error_code: 'OVERLOADED',
   error_message: 'no',

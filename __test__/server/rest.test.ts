@@ -158,6 +158,28 @@ test('vectors come as a block behind a line of JSON', async (t) => {
   }
 });
 
+test('numbers of a query string are numbers', async (t) => {
+  const { url } = await withThings(t);
+  await request(`${things(url)}/vectors/batch`, 'POST', { vectors: rows(3) });
+  const search = (query: string) =>
+    request(`${things(url)}/search/batch?${query}`, 'POST', {
+      queries: [{ query_vector: [1, 1] }],
+    });
+  const found = await search('threshold=0.99&recall=0.9');
+  t.deepEqual(
+    found.json.batch_results[0].results.map(({ id }: { id: string }) => id),
+    ['id 0'],
+  );
+  for (const [query, field] of [
+    ['threshold=much', 'threshold'],
+    ['recall=', 'recall'],
+  ] as const) {
+    const refused = await search(query);
+    t.is(refused.status, 400);
+    t.like(refused.json, { error_code: 'INVALID_ARGUMENT', field });
+  }
+});
+
 test('lines come as a stream and are answered batch by batch', async (t) => {
   const { url } = await withThings(t);
   const path = `${things(url)}/vectors/batch?on_conflict=replace`;

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type InsertRow, StreamError } from '../../src/index.js';
+import { type InsertRow, type Progress, StreamError } from '../../src/index.js';
 import { all, collectionOf, row, rows } from './helpers.js';
 
 test('a stream goes on after its last durable operation', async (t) => {
@@ -64,4 +64,54 @@ test('an atomic stream that is cancelled leaves nothing', async (t) => {
   t.like(summary, { status: 'cancelled', insertedCount: 0 });
   t.is(summary.failedCount, summary.receivedCount);
   t.is(await collection.count(), 0);
+});
+
+test('an atomic stream that is stopped after its commit has succeeded', async (t) => {
+  const collection = await collectionOf(t);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const stream = collection.insertStream(rows(75), { atomic: true, waitFor: 'indexed', signal });
+  // Its outcomes come behind its commit.
+  for await (const { status } of stream) {
+    t.is(status, 'created');
+    controller.abort();
+  }
+  t.like(await stream.summary, { status: 'success', insertedCount: 75, failedCount: 0 });
+  t.is(await collection.count(), 75);
+});
+
+test('what an atomic stream has staged is received, and nothing more before its commit', async (t) => {
+  const collection = await collectionOf(t);
+  await collection.insert([row(1000)], { waitFor: 'indexed' });
+  const reports: Progress[] = [];
+  const onProgress = (progress: Progress) => reports.push(progress);
+  await collection.insertStream(rows(75), { atomic: true, waitFor: 'indexed', onProgress }).summary;
+  t.true(reports.length > 1);
+  for (const report of reports.slice(0, -1)) t.like(report, { durable: 0, applied: 0, indexed: 0 });
+  t.true((reports[0]?.received ?? 0) > 0);
+  t.like(reports.at(-1), { received: 75, durable: 75, applied: 75, indexed: 75 });
+});
+
+test("an atomic stream's failures have their own codes, however few are kept", async (t) => {
+  const collection = await collectionOf(t);
+  await collection.insert([row(3), row(40)]);
+  const items = [...rows(60), { id: 'short', data: [1] }];
+  const expected = new Map([
+    [3, 'ALREADY_EXISTS'],
+    [40, 'ALREADY_EXISTS'],
+    [60, 'DIMENSION_MISMATCH'],
+  ]);
+  for (const failuresKept of [0, 1]) {
+    const stream = collection.insertStream(items, { atomic: true, failuresKept });
+    const outcomes = await all(stream);
+    t.deepEqual(
+      outcomes.map(({ error }) => error?.errorCode),
+      items.map((_, offset) => expected.get(offset) ?? 'BATCH_ABORTED'),
+    );
+    t.is(outcomes[40]?.id, 'row 40');
+    const error = await t.throwsAsync(stream.summary, { instanceOf: StreamError });
+    t.like(error, { code: 'ALREADY_EXISTS', retriable: false });
+    t.like(error?.details, { id: 'row 3', offset: 3 });
+    t.is(error?.summary.failures.length, failuresKept);
+  }
 });

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { replyError } from '../decode.js';
-import { VolleyError } from '../errors.js';
+import { type ErrorCode, VolleyError } from '../errors.js';
+import { cancelled } from '../interrupt.js';
 import { type CallContext, type Door, parseReply, type Reply } from '../native/door.js';
 import type { WireOptions } from '../options.js';
 import { RetriedError, type RetryRule, withRetries } from '../retry.js';
 import { PROBLEM_FIELDS } from '../server/rest/problem.js';
 import { ROUTES, type Route } from '../server/rest/routes.js';
 import { BATCH_ID_HEADER, DEADLINE_HEADER, FLOAT32_TYPE } from '../server/rest/types.js';
+import { RunningCall } from './running-call.js';
 import { Slots } from './slots.js';
 
 /** How a server is reached. */
@@ -19,9 +22,14 @@ export interface HttpDoorOptions {
 interface Call {
   readonly method: string;
   readonly url: URL;
-  readonly headers: Record<string, string>;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | undefined;
+  /** Whether it may be sent again where nobody knows if it was done. */
+  readonly isSafe: boolean;
 }
+
+/** Answers that end a call although they are retriable: whoever made it wanted its end. */
+const FINAL: readonly ErrorCode[] = ['CANCELLED', 'DEADLINE_EXCEEDED'];
 
 const LINE_END = Buffer.from('\n');
 
@@ -51,8 +59,8 @@ export class HttpDoor implements Door {
   readonly #options: HttpDoorOptions;
   readonly #slots: Slots;
   readonly #closing = new AbortController();
-  /** Chunks of streams on their way, by the names of their batches. */
-  readonly #chunks = new Map<string, AbortController>();
+  /** Calls on their way, by the names of their batches. */
+  readonly #running = new Map<string, RunningCall>();
 
   constructor(base: URL, options: HttpDoorOptions) {
     this.#base = base;
@@ -70,15 +78,21 @@ export class HttpDoor implements Door {
     if (verb === 'memory.reserve') return { reservation: 0 };
     if (verb === 'memory.release') return {};
     const fields = typeof header === 'string' ? (JSON.parse(header) as WireOptions) : header;
-    if (verb === 'batches.cancel') this.#chunks.get(String(fields.batch_id))?.abort();
     // Encoded before anything is awaited: the caller may change its arrays then.
-    const keyed = withKey(verb, fields);
-    const call = this.#encode(verb, keyed, block, context);
-    const isSafe = READS.includes(verb) || keyed.idempotency_key !== undefined;
-    const isChunk = context.reservation !== undefined && context.batchId !== undefined;
-    return await this.#slots.run(() =>
-      isChunk ? this.#sendChunk(call, context.batchId ?? '', isSafe) : this.#retried(call, isSafe),
-    );
+    const call = this.#encode(verb, withKey(verb, fields), block, context);
+    if (verb === 'batches.cancel') return await this.#cancel(call, String(fields.batch_id));
+    const { batchId, deadlineMs, reservation } = context;
+    const isChunk = reservation !== undefined && batchId !== undefined;
+    const running = new RunningCall(this.#closing.signal, deadlineMs);
+    if (batchId !== undefined) this.#running.set(batchId, running);
+    try {
+      return await this.#slots.run(running.signal, () =>
+        isChunk ? this.#sendChunk(call, running) : this.#retried(call, running),
+      );
+    } finally {
+      running.end();
+      if (batchId !== undefined) this.#running.delete(batchId);
+    }
   }
 
   newBatchId(): string {
@@ -86,7 +100,7 @@ export class HttpDoor implements Door {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#closing.abort(new VolleyError('STORE_CLOSED', 'the client was closed'));
   }
 
   #encode(
@@ -101,59 +115,93 @@ export class HttpDoor implements Door {
     const { apiKey } = this.#options;
     if (apiKey !== undefined) headers.authorization = `Bearer ${apiKey}`;
     if (context.batchId !== undefined) headers[BATCH_ID_HEADER] = context.batchId;
-    if (context.deadlineMs !== undefined) headers[DEADLINE_HEADER] = String(context.deadlineMs);
-    if (input === 'query') return { method, url, headers, body: undefined };
+    const isSafe = READS.includes(verb) || header.idempotency_key !== undefined;
+    if (input === 'query') return { method, url, headers, body: undefined, isSafe };
     const json = Buffer.from(JSON.stringify(fields));
     headers['content-type'] = block === undefined ? 'application/json' : FLOAT32_TYPE;
-    return { method, url, headers, body: block === undefined ? json : withBlock(json, block) };
+    const body = block === undefined ? json : withBlock(json, block);
+    return { method, url, headers, body, isSafe };
   }
 
-  async #retried(call: Call, isSafe: boolean, stop?: AbortSignal): Promise<Reply> {
-    const { signal: closing } = this.#closing;
-    const signal = stop === undefined ? closing : AbortSignal.any([closing, stop]);
+  async #retried(call: Call, running: RunningCall): Promise<Reply> {
+    const { signal } = running;
     try {
-      return await withRetries(this.#options.retryRule, signal, () => this.#send(call, isSafe));
+      const send = () => this.#send(call, running);
+      const answer = await withRetries(this.#options.retryRule, signal, send);
+      if (answer instanceof VolleyError) throw answer;
+      return answer;
     } catch (failure) {
-      throw failure instanceof RetriedError ? failure.cause : failure;
+      const cause = failure instanceof RetriedError ? failure.cause : failure;
+      // What was only refused so far was not done: it ends by what has ended the tries.
+      throw signal.aborted && isOverload(cause) ? signal.reason : cause;
     }
   }
 
   /** A stream is slowed down by a server that is overloaded, not ended. */
-  async #sendChunk(call: Call, batchId: string, isSafe: boolean): Promise<Reply> {
-    const stopped = new AbortController();
-    this.#chunks.set(batchId, stopped);
-    try {
-      for (;;) {
-        try {
-          return await this.#retried(call, isSafe, stopped.signal);
-        } catch (failure) {
-          const isOverload = failure instanceof VolleyError && failure.code === 'OVERLOADED';
-          if (!isOverload || this.#closing.signal.aborted) throw failure;
-          if (stopped.signal.aborted) {
-            const message = 'the chunk was cancelled before the server took it';
-            throw new VolleyError('CANCELLED', message, { retriable: true, cause: failure });
-          }
-        }
+  async #sendChunk(call: Call, running: RunningCall): Promise<Reply> {
+    for (;;) {
+      try {
+        return await this.#retried(call, running);
+      } catch (failure) {
+        if (!isOverload(failure)) throw failure;
       }
-    } finally {
-      this.#chunks.delete(batchId);
     }
   }
 
-  async #send({ method, url, headers, body }: Call, isSafe: boolean): Promise<Reply> {
+  /** Waits for no slot: they may all be taken by calls that only this one ends. */
+  async #cancel(call: Call, batchId: string): Promise<Reply> {
+    const target = this.#running.get(batchId);
+    target?.stop(cancelled(undefined));
+    const running = new RunningCall(this.#closing.signal, undefined);
+    // There is nothing more to be cancelled then, and no server that must be reached for it.
+    const gone = new VolleyError('NOT_FOUND', `the call ${batchId} has ended`);
+    void target?.ended.then(() => running.stop(gone));
+    try {
+      for (;;) {
+        try {
+          return await this.#retried(call, running);
+        } catch (failure) {
+          // A server does not know a call whose body is still on its way.
+          const isEarly = target?.hasEnded === false && isCode(failure, 'NOT_FOUND');
+          if (!isEarly) throw failure;
+        }
+        await sleep(this.#options.retryRule.delayMs);
+      }
+    } finally {
+      running.end();
+    }
+  }
+
+  /** One try. An answer that is final, though an error, is returned: nobody tries it again. */
+  async #send(call: Call, { leftMs }: RunningCall): Promise<Reply | VolleyError> {
+    const { method, url, body, isSafe } = call;
     const { signal } = this.#closing;
-    if (signal.aborted) throw new VolleyError('STORE_CLOSED', 'the client was closed');
+    signal.throwIfAborted();
+    const headers = {
+      ...call.headers,
+      ...(leftMs !== undefined && { [DEADLINE_HEADER]: String(leftMs) }),
+    };
     try {
       const response = await fetch(url, { method, headers, signal, ...(body && { body }) });
       const bytes = new Uint8Array(await response.arrayBuffer());
       const type = response.headers.get('content-type') ?? '';
       if (type.startsWith('application/json')) return parseReply(bytes);
-      throw refusal(type, response.status, bytes);
+      const refused = refusal(type, response.status, bytes);
+      if (FINAL.includes(refused.code)) return refused;
+      throw refused;
     } catch (failure) {
       if (failure instanceof VolleyError) throw failure;
       throw lost(url, failure, isSafe);
     }
   }
+}
+
+function isCode(failure: unknown, code: ErrorCode): boolean {
+  return failure instanceof VolleyError && failure.code === code;
+}
+
+function isOverload(failure: unknown): boolean {
+  return isCode(failure, 'OVERLOADED');
 }
 
 /**

@@ -24,7 +24,8 @@ export interface ConnectOptions {
   /**
    * Attempts beside the first, for failures that are `retriable`: the server is not there, the
    * connection breaks, or the server is overloaded. Every write has an idempotency key (the call's
-   * own, or a new one), so that none is done twice. @default 3
+   * own, or a new one), so that none is done twice. A call that was cancelled or is late is never
+   * made again, and its `deadlineMs` is one for all attempts. @default 3
    */
   retries?: number | undefined;
   /** Milliseconds before the first retry, doubled for each further one. @default 100 */

@@ -7,9 +7,9 @@ export class Slots {
     this.#free = count;
   }
 
-  async run<Result>(call: () => Promise<Result>): Promise<Result> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** Does the call in its turn; rejects with the signal's reason where that is aborted before. */
+  async run<Result>(signal: AbortSignal, call: () => Promise<Result>): Promise<Result> {
+    await this.#turn(signal);
     try {
       return await call();
     } finally {
@@ -17,5 +17,25 @@ export class Slots {
       if (next === undefined) this.#free += 1;
       else next();
     }
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#free > 0) {
+      this.#free -= 1;
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const enter = () => {
+        signal.removeEventListener('abort', leave);
+        resolve();
+      };
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
+        reject(signal.reason);
+      };
+      this.#waiting.push(enter);
+      signal.addEventListener('abort', leave, { once: true });
+    });
   }
 }

@@ -1,3 +1,4 @@
+import { Gathering } from './gathering.js';
 import type { Pulled, Puller } from './puller.js';
 
 /** A piece of a stream: rows or ids as they came, or columns. */
@@ -8,6 +9,8 @@ export interface Chunk {
   readonly count: number;
   /** What is sent: rows, ids, or columns. */
   readonly input: readonly unknown[] | ColumnsItem;
+  /** Why it cannot be sent: the error that ends the stream behind it. */
+  readonly refusal?: unknown;
   /** The operation at a place of the chunk, as a row. */
   item(index: number): unknown;
 }
@@ -27,16 +30,17 @@ const ROW_BYTES_GUESS = 128;
 export interface ChunkSize {
   /** Operations of the first chunk; each further one may have twice as many. */
   readonly first: number;
-  /** Operations of a chunk, at most. */
+  /** Operations of a chunk, at most; only a group alone may be more. */
   readonly most: number;
   /** Bytes of a chunk, at most, roughly. */
   readonly bytesMax: number;
 }
 
-/** Cuts the items of a source into chunks by count and by bytes. */
+/** Cuts the items of a source into chunks by count and by bytes, and never through a group. */
 export class Chunker {
   readonly #puller: Puller;
   readonly #size: ChunkSize;
+  readonly #rows = new Gathering<unknown>();
   #countMax: number;
   #offset: number;
   #columns: ColumnsItem | undefined;
@@ -81,30 +85,45 @@ export class Chunker {
 
   /** The next chunk; `undefined` at the end. */
   async next(): Promise<Chunk | undefined> {
-    const rows: unknown[] = [];
-    let bytes = 0;
-    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#failure !== undefined) return this.#refused(this.#failure.error);
+    const limits = { count: this.#countMax, bytes: this.#size.bytesMax };
     while (this.#columns === undefined) {
-      let pulled: Pulled;
+      const full = this.#rows.take(limits);
+      if (full !== undefined) return this.#ofRows(full.items);
       try {
-        pulled = this.#puller.isAsync ? await this.#puller.pull() : this.#puller.pullNow();
+        this.#rows.check(limits);
+        const pulled = this.#puller.isAsync ? await this.#puller.pull() : this.#puller.pullNow();
+        if (pulled.done) break;
+        this.#add(pulled.value);
       } catch (error) {
-        // What was read before is an operation like any other: it goes first.
-        if (rows.length === 0) throw error;
         this.#failure = { error };
-        break;
+        // What was read before is an operation like any other, but for a group that is not whole.
+        const { items } = this.#rows.takeWhole();
+        return items.length > 0 ? this.#ofRows(items) : this.#refused(error);
       }
-      if (pulled.done) break;
-      if (isColumns(pulled.value)) {
-        this.#columns = pulled.value.ids.length > 0 ? pulled.value : undefined;
-        continue;
-      }
-      rows.push(pulled.value);
-      bytes += this.#rowBytes + contentBytes(pulled.value);
-      if (rows.length >= this.#countMax || bytes >= this.#size.bytesMax) break;
     }
-    if (rows.length > 0) return this.#chunk(rows.length, rows, (index) => rows[index]);
+    const { items } = this.#rows.takeAll();
+    if (items.length > 0) return this.#ofRows(items);
     return this.#columns === undefined ? undefined : this.#cutColumns(this.#columns);
+  }
+
+  #add(item: unknown): void {
+    if (!isColumns(item)) {
+      this.#rows.add(item, this.#rowBytes + contentBytes(item), groupOf(item));
+    } else if (item.ids.length > 0) {
+      this.#columns = item;
+    }
+  }
+
+  #ofRows(rows: readonly unknown[]): Chunk {
+    return this.#chunk(rows.length, rows, (index) => rows[index]);
+  }
+
+  /** What was read and cannot be sent; without it, the error itself. */
+  #refused(error: unknown): Chunk {
+    const { items } = this.#rows.takeAll();
+    if (items.length === 0) throw error;
+    return { ...this.#ofRows(items), refusal: error };
   }
 
   #cutColumns(columns: ColumnsItem): Chunk {
@@ -163,6 +182,12 @@ export function rowOf(columns: ColumnsItem, index: number): Record<string, unkno
   if (Array.isArray(row.texts) && row.texts[0] != null) single.text = row.texts[0];
   if (Array.isArray(row.metadata) && row.metadata[0] != null) single.metadata = row.metadata[0];
   return single;
+}
+
+function groupOf(row: unknown): string | undefined {
+  if (typeof row !== 'object' || row === null) return undefined;
+  const { group } = row as { group?: unknown };
+  return typeof group === 'string' ? group : undefined;
 }
 
 function contentBytes(row: unknown): number {

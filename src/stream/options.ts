@@ -10,14 +10,16 @@ export type Source<Item> = Iterable<Item> | AsyncIterable<Item>;
 /** Options of every stream of writes. */
 export interface WriteStreamOptions<Item = unknown> {
   /**
-   * `false`: each operation (or group within a chunk) stands alone. `true`: all of the stream or
-   * nothing, however large; nothing of it is seen before its one commit. @default false
+   * `false`: each operation stands alone, or each `group`: its operations must follow one another
+   * and fit into one chunk's bytes; where the same name comes again later, that is a new group.
+   * `true`: all of the stream or nothing, however large; nothing of it is seen before its one
+   * commit. @default false
    */
   atomic?: boolean | undefined;
   /**
    * Operations of a chunk, 1 to 100,000. Default: the store's `chunkSize` for the first chunk, and
    * twice as many for each further one, up to ten times the store's: the first outcomes come
-   * soon, and a long stream is fast.
+   * soon, and a long stream is fast. A group that is larger makes a larger chunk.
    */
   chunkSize?: number | undefined;
   /** Chunks in work at the same time, 1 to 256. Default: the store's `parallelWorkers`. */
@@ -29,9 +31,12 @@ export interface WriteStreamOptions<Item = unknown> {
   streamId?: string | undefined;
   /** What the summary waits for at the stream's end. @default 'applied' */
   waitFor?: Level | undefined;
-  /** Ends the stream as `cancel()` does. */
+  /** Ends the stream as `cancel()` does. What it comes too late for has its true result. */
   signal?: AbortSignal | undefined;
-  /** Milliseconds after which the stream is ended as `cancel()` does. Default: none. */
+  /**
+   * Milliseconds after which the stream is ended as `cancel()` does; a `waitFor` that runs out of
+   * time has the summary with the level that was `reached`. Default: none.
+   */
   deadlineMs?: number | undefined;
   /** Operations that the source will give, where that is known: for `etaS`. */
   total?: number | undefined;

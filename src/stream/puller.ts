@@ -13,6 +13,7 @@ export class Puller {
   readonly #isAsync: boolean;
   #interrupt: (() => void) | undefined;
   #interrupted = false;
+  #isAtEnd = false;
   #ended = false;
 
   /** @throws VolleyError `INVALID_ARGUMENT` where the source cannot be iterated. */
@@ -33,6 +34,11 @@ export class Puller {
   /** Whether items come at once, without a wait. */
   get isAsync(): boolean {
     return this.#isAsync;
+  }
+
+  /** Whether the source itself has said that nothing more comes. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd;
   }
 
   /** The next item of a source that gives it at once. */
@@ -75,6 +81,7 @@ export class Puller {
   #take(next: IteratorResult<unknown>): Pulled {
     if (next.done !== true) return { done: false, value: next.value };
     this.#ended = true;
+    this.#isAtEnd = true;
     return END;
   }
 }

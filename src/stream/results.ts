@@ -33,7 +33,7 @@ export type StreamStatus = 'success' | 'partial' | 'failed' | 'cancelled';
 export interface StreamSummary<Item = unknown> {
   /**
    * `success`: nothing failed. `partial`, `failed`: some or all operations did, or the source
-   * ended by an error. `cancelled`: it was ended early by its caller.
+   * ended by an error. `cancelled`: it was ended by its caller before all of it was committed.
    */
   status: StreamStatus;
   /** Operations that were read from the source, without those of `resumedFrom`. */
@@ -88,7 +88,10 @@ export interface OperationStream<Item = unknown> extends AsyncIterable<StreamOut
    * failed or an atomic stream did, unless `onError: 'collect'`. It never rejects unhandled.
    */
   readonly summary: Promise<StreamSummary<Item>>;
-  /** Ends the stream: nothing more is read, and what has not committed does not. */
+  /**
+   * Ends the stream: nothing more is read, and what has not committed does not. Where all has, the
+   * summary is the one of a whole stream; only a `waitFor: 'indexed'` is waited for no longer.
+   */
   cancel(reason?: unknown): Promise<StreamSummary<Item>>;
 }
 

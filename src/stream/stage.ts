@@ -1,12 +1,13 @@
 import type { Door } from '../native/door.js';
 import type { WireOptions } from '../options.js';
 import type { Failure, MixedResult, OutcomeStatus } from '../results.js';
-import type { Chunk } from './chunker.js';
-import type { StreamFailure, StreamOutcome } from './results.js';
+import type { StreamOutcome } from './results.js';
 
 interface Run {
   readonly status: OutcomeStatus;
   count: number;
+  /** Of one operation that failed by itself. */
+  readonly failure?: Pick<StreamOutcome, 'id' | 'error'>;
 }
 
 /** The error of an operation without a fault of its own, whose atomic stream failed. */
@@ -39,12 +40,15 @@ export class Stage {
 
   /** Notes the outcomes of a chunk. */
   note(result: MixedResult): void {
-    for (const { status } of result.outcomes ?? []) this.#add(status, 1);
+    for (const { index: _, id, status, ...error } of result.outcomes ?? []) {
+      if (status === 'failed') this.#fail({ id, error: error as unknown as Failure });
+      else this.#add(status);
+    }
   }
 
   /** Notes a chunk that was refused. */
-  refuse(chunk: Chunk): void {
-    this.#add('failed', chunk.count);
+  refuse(outcomes: readonly StreamOutcome[]): void {
+    for (const outcome of outcomes) this.#fail(outcome);
   }
 
   /** Commits the whole stream; returns the commit's number. */
@@ -61,26 +65,13 @@ export class Stage {
   }
 
   /** The outcomes, final now, piece by piece. */
-  *outcomes(
-    isCommitted: boolean,
-    failures: readonly StreamFailure[],
-  ): Generator<StreamOutcome[], void, undefined> {
-    const own = new Map(failures.map((failure) => [failure.offset, failure]));
+  *outcomes(isCommitted: boolean): Generator<StreamOutcome[], void, undefined> {
     let offset = 0;
     let piece: StreamOutcome[] = [];
-    for (const { status, count } of this.#runs) {
+    for (const { status, count, failure } of this.#runs) {
       for (let index = 0; index < count; index++, offset++) {
-        const failure = own.get(offset);
-        piece.push(
-          isCommitted
-            ? { offset, id: null, status }
-            : {
-                offset,
-                id: failure?.id ?? null,
-                status: 'failed',
-                error: failure?.error ?? ABORTED,
-              },
-        );
+        const { id = null, error = ABORTED } = failure ?? {};
+        piece.push(isCommitted ? { offset, id, status } : { offset, id, status: 'failed', error });
         if (piece.length === PIECE_COUNT) {
           yield piece;
           piece = [];
@@ -90,10 +81,14 @@ export class Stage {
     if (piece.length > 0) yield piece;
   }
 
-  #add(status: OutcomeStatus, count: number): void {
+  #add(status: OutcomeStatus): void {
     const last = this.#runs.at(-1);
-    if (last?.status === status) last.count += count;
-    else this.#runs.push({ status, count });
+    if (last?.status === status) last.count += 1;
+    else this.#runs.push({ status, count: 1 });
+  }
+
+  #fail({ id, error }: Pick<StreamOutcome, 'id' | 'error'>): void {
+    this.#runs.push({ status: 'failed', count: 1, failure: { id, ...(error && { error }) } });
   }
 
   #header(): WireOptions {

@@ -1,5 +1,5 @@
 import { type ErrorCode, VolleyError, type VolleyErrorOptions } from '../errors.js';
-import type { StreamSummary } from './results.js';
+import type { StreamFailure, StreamSummary } from './results.js';
 
 /** A stream was ended by an error, or an atomic one failed; `summary` tells what became of it. */
 export class StreamError extends VolleyError {
@@ -21,8 +21,16 @@ export class StreamError extends VolleyError {
   }
 }
 
-/** The error of a stream that did not come to its end, or that failed as a whole. */
-export function streamError(summary: StreamSummary, cause: unknown): StreamError {
+/**
+ * The error of a stream that did not come to its end, or that failed as a whole.
+ *
+ * @param first Its first failure of an operation's own, whether or not the summary lists it.
+ */
+export function streamError(
+  summary: StreamSummary,
+  cause: unknown,
+  first: StreamFailure | undefined,
+): StreamError {
   if (cause instanceof VolleyError) {
     const { code, message, retriable, details } = cause;
     return new StreamError(code, message, summary, { retriable, details, cause });
@@ -32,14 +40,13 @@ export function streamError(summary: StreamSummary, cause: unknown): StreamError
     const message = `the stream was ended by its source or a call-back: ${reason}`;
     return new StreamError('CANCELLED', message, summary, { retriable: true, cause });
   }
-  const own = summary.failures.find(({ error }) => error.errorCode !== 'BATCH_ABORTED');
-  if (own === undefined) {
-    return new StreamError('CANCELLED', 'the stream was cancelled', summary, { retriable: true });
+  if (first === undefined) {
+    return new StreamError('BATCH_ABORTED', 'the atomic stream was not committed', summary);
   }
-  const { errorCode, errorMessage, retriable, ...details } = own.error;
-  const message = `offset ${own.offset} of an atomic stream: ${errorMessage}`;
+  const { errorCode, errorMessage, retriable, ...details } = first.error;
+  const message = `offset ${first.offset} of an atomic stream: ${errorMessage}`;
   return new StreamError(errorCode, message, summary, {
     retriable,
-    details: { ...details, id: own.id, offset: own.offset },
+    details: { ...details, id: first.id, offset: first.offset },
   });
 }

@@ -29,6 +29,8 @@ export class Tally {
     failedCount: 0,
   };
   readonly failures: StreamFailure[] = [];
+  /** The first failure that is no other's, whether or not it is kept. */
+  first: StreamFailure | undefined;
   readonly #kept: number;
 
   constructor(kept: number) {
@@ -56,6 +58,7 @@ export class Tally {
   /** Adds a failure. Chunks end in the order of the stream, so the first ones are kept. */
   fail(failure: StreamFailure): void {
     this.counts.failedCount += 1;
+    if (failure.error.errorCode !== 'BATCH_ABORTED') this.first ??= failure;
     if (this.failures.length < this.#kept) this.failures.push(failure);
   }
 

@@ -3,6 +3,7 @@ import type { CollectionParts } from '../collection.js';
 import { decodeWrite } from '../decode.js';
 import type { Encoded } from '../encode.js';
 import { VolleyError } from '../errors.js';
+import { unlessAborted } from '../interrupt.js';
 import type { CallContext, Reply } from '../native/door.js';
 import type { WireOptions } from '../options.js';
 import type { Failure, MixedResult } from '../results.js';
@@ -60,6 +61,10 @@ export class WriteStream implements OperationStream {
   #wake: (() => void) | undefined;
   #cancelled = false;
   #isDone = false;
+  /** Whether a chunk was refused whole, be it by the engine or because the stream was stopped. */
+  #isCut = false;
+  /** Whether all chunks are answered: from here on a stop takes nothing back. */
+  #isEnding = false;
   #isFinished = false;
   #failure: { readonly error: unknown } | undefined;
   #received = 0;
@@ -117,6 +122,7 @@ export class WriteStream implements OperationStream {
       this.#fail(error);
     }
     await this.#settled;
+    this.#closeOff();
     await this.#end();
     release();
     const summary = this.#summarize();
@@ -162,9 +168,11 @@ export class WriteStream implements OperationStream {
       return;
     }
     this.#received += chunk.count;
-    if (this.#isStopped) {
-      await this.#refuse(chunk, this.#stopError());
-      return;
+    if (this.#isStopped) return this.#refuseLast(chunk, this.#stopError());
+    if (chunk.refusal !== undefined) {
+      await this.#memory.release(reservation);
+      await this.#refuseLast(chunk, chunk.refusal);
+      return this.#fail(chunk.refusal);
     }
     this.#memory.reserveAhead(this.#chunker.nextCount);
     this.#send(chunk, reservation);
@@ -247,7 +255,6 @@ export class WriteStream implements OperationStream {
     this.#tally.add({ insertedCount, updatedCount, deletedCount, skippedCount, unchangedCount });
     if (this.#nextOffset === chunk.offset) this.#nextOffset += chunk.count;
     this.#sequence = Math.max(this.#sequence, result.sequence);
-    this.#reporter?.committed(result.sequence, this.#tally.succeededCount);
     for (const error of result.errors) {
       const { index, operationId: _, vectorId: id, ...failure } = error;
       await this.#failOne(chunk, index, id, failure as Failure);
@@ -256,6 +263,7 @@ export class WriteStream implements OperationStream {
       this.#stage.note(result);
       return;
     }
+    this.#reporter?.committed(result.sequence, this.#tally.succeededCount);
     const outcomes = (result.outcomes ?? []).map(({ index, id, status, ...failure }) => ({
       offset: chunk.offset + index,
       id,
@@ -265,8 +273,15 @@ export class WriteStream implements OperationStream {
     this.#outcomes.push(outcomes, chunk.count);
   }
 
+  /** Refuses a chunk that was read and not sent, behind those before it. */
+  async #refuseLast(chunk: Chunk, error: unknown): Promise<void> {
+    await this.#settled;
+    await this.#refuse(chunk, error);
+  }
+
   /** Fails every operation of a chunk that was refused as a whole, or never sent. */
   async #refuse(chunk: Chunk, error: unknown): Promise<void> {
+    this.#isCut = true;
     const failure = failureOf(error);
     const outcomes: StreamOutcome[] = [];
     for (let index = 0; index < chunk.count; index++) {
@@ -275,7 +290,7 @@ export class WriteStream implements OperationStream {
       outcomes.push({ offset: chunk.offset + index, id, status: 'failed', error: failure });
     }
     if (this.#stage === undefined) this.#outcomes.push(outcomes, chunk.count);
-    else this.#stage.refuse(chunk);
+    else this.#stage.refuse(outcomes);
   }
 
   async #failOne(chunk: Chunk, index: number, id: string | null, error: Failure): Promise<void> {
@@ -288,6 +303,15 @@ export class WriteStream implements OperationStream {
     }
   }
 
+  /** A stop that came too late to keep anything back changes nothing of what the stream tells. */
+  #closeOff(): void {
+    this.#isEnding = true;
+    const isWhole = this.#puller.isAtEnd && !this.#isCut && this.#stage === undefined;
+    if (!this.#cancelled || !isWhole) return;
+    this.#cancelled = false;
+    if (this.#failure?.error === this.#stopping.signal.reason) this.#failure = undefined;
+  }
+
   /** The stream's end: a staged one is committed or dropped, and the last level is waited for. */
   async #end(): Promise<void> {
     const { parts } = this.#target;
@@ -296,11 +320,14 @@ export class WriteStream implements OperationStream {
       const isWhole = this.#failure === undefined && !this.#cancelled;
       if (this.#rules.waitFor === 'durable') this.#reached = 'durable';
       if (this.#rules.waitFor === 'indexed' && isWhole) {
-        await parts.door.call('indexed', { collection: parts.name });
+        this.#stopping.signal.throwIfAborted();
+        const indexed = parts.door.call('indexed', { collection: parts.name });
+        await unlessAborted(this.#stopping.signal, indexed);
         this.#reached = 'indexed';
       }
     } catch (error) {
-      this.#fail(error);
+      // Out of time for the graph: all is committed, and told as far as it has come.
+      if (!this.#stopping.signal.aborted) this.#fail(error);
     }
   }
 
@@ -318,14 +345,15 @@ export class WriteStream implements OperationStream {
     } else {
       await stage.drop();
     }
-    if (committed !== undefined) this.#sequence = committed;
-    else {
+    if (committed !== undefined) {
+      this.#sequence = committed;
+      this.#reporter?.committed(committed, this.#tally.succeededCount);
+    } else {
       this.#tally.abortAll();
       this.#nextOffset = 0;
       this.#sequence = 0;
     }
-    const { failures } = this.#tally;
-    for (const outcomes of stage.outcomes(committed !== undefined, failures)) {
+    for (const outcomes of stage.outcomes(committed !== undefined)) {
       await this.#outcomes.room();
       this.#outcomes.push(outcomes, outcomes.length);
     }
@@ -335,9 +363,10 @@ export class WriteStream implements OperationStream {
   /** Ends the stream early: what has not committed does not, from the newest chunk backwards. */
   async #stop(reason: unknown): Promise<void> {
     if (this.#cancelled || this.#isFinished) return;
+    this.#stopping.abort(reason);
+    if (this.#isEnding) return this.#outcomes.release();
     this.#cancelled = true;
     if (reason instanceof VolleyError) this.#failure ??= { error: reason };
-    this.#stopping.abort(reason);
     this.#puller.interrupt();
     this.#outcomes.release();
     this.#wake?.();
@@ -404,7 +433,7 @@ export class WriteStream implements OperationStream {
       this.#failure !== undefined ||
       (this.#rules.atomic && summary.status !== 'success' && summary.status !== 'cancelled');
     if (!isFailure || this.#rules.onError === 'collect') return summary;
-    throw streamError(summary, this.#failure?.error);
+    throw streamError(summary, this.#failure?.error, this.#tally.first);
   }
 }
 

@@ -127,7 +127,7 @@ async function run(
   const { pass } = exchange;
   const type = contentType(request);
   if (type === NDJSON_TYPE && route.stream !== undefined) {
-    const context = service.streamContext(pass);
+    const context = { ...service.streamContext(pass), ...callContext(request) };
     const silenceMs = service.bodyArrivalMs;
     const stream = { route, engine, pass, fields, context, silenceMs };
     return await writeLines(request, response, stream);

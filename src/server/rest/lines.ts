@@ -1,4 +1,5 @@
 import { VolleyError } from '../../errors.js';
+import { Gathering, type GatheringLimits } from '../../stream/gathering.js';
 
 /** Consecutive lines of a stream, to be sent as one batch. */
 export interface Chunk {
@@ -8,39 +9,43 @@ export interface Chunk {
   readonly bytes: number;
 }
 
-export interface ChunkLimits {
-  /** Lines of a chunk, at most. */
-  readonly lines: number;
-  /** Bytes of a chunk, at most, and of one line. */
-  readonly bytes: number;
-}
-
 const LINE_END = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
+const BACKSLASH = 0x5c;
 
 /**
- * Cuts a stream of lines into chunks; lines without text do not count.
+ * Cuts a stream of lines into chunks, never through a group; lines without text do not count.
  *
- * @throws VolleyError `BATCH_TOO_LARGE` for a line that is over the limit of bytes.
+ * @throws VolleyError `BATCH_TOO_LARGE` for a line or a group that is over the limit of bytes.
  */
 export async function* chunksOf(
   stream: AsyncIterable<Buffer>,
-  limits: ChunkLimits,
+  limits: GatheringLimits,
 ): AsyncGenerator<Chunk> {
   let offset = 0;
-  let lines: Buffer[] = [];
-  let bytes = 0;
+  const gathering = new Gathering<Buffer>();
   for await (const line of linesOf(stream, limits.bytes)) {
-    if (lines.length === limits.lines || (lines.length > 0 && bytes + line.length > limits.bytes)) {
-      yield { offset, lines, bytes };
-      offset += lines.length;
-      lines = [];
-      bytes = 0;
+    gathering.add(line, line.length, groupOf(line));
+    for (let full = gathering.take(limits); full !== undefined; full = gathering.take(limits)) {
+      yield { offset, lines: full.items, bytes: full.bytes };
+      offset += full.items.length;
     }
-    lines.push(line);
-    bytes += line.length;
+    gathering.check(limits);
   }
+  const { items: lines, bytes } = gathering.takeAll();
   if (lines.length > 0) yield { offset, lines, bytes };
+}
+
+/** The group that a line names. Only a line that may name one is parsed. */
+function groupOf(line: Buffer): string | undefined {
+  if (!line.includes('"group"') && !line.includes(BACKSLASH)) return undefined;
+  try {
+    const { group } = JSON.parse(line.toString('utf8')) as { group?: unknown };
+    return typeof group === 'string' ? group : undefined;
+  } catch {
+    // The engine says what is wrong with it.
+    return undefined;
+  }
 }
 
 async function* linesOf(stream: AsyncIterable<Buffer>, bytesMax: number): AsyncGenerator<Buffer> {

@@ -3,6 +3,7 @@ import { VolleyError } from '../../errors.js';
 /** Fields of a query string that are no text; the engine refuses the ones it does not know. */
 const BOOLEANS = ['atomic', 'validate_only'];
 const INTEGERS = ['limit', 'batch_size_limit', 'ef_search', 'offset'];
+const NUMBERS = ['threshold', 'recall'];
 const LISTS = ['include'];
 
 /**
@@ -28,6 +29,11 @@ function parsed(name: string, text: string): unknown {
   if (INTEGERS.includes(name)) {
     if (/^\d{1,15}$/.test(text)) return Number(text);
     throw invalid(name, `\`${name}\` must be an integer, not ${text}`);
+  }
+  if (NUMBERS.includes(name)) {
+    const number = Number(text);
+    if (text.trim() !== '' && Number.isFinite(number)) return number;
+    throw invalid(name, `\`${name}\` must be a number, not ${text}`);
   }
   return text;
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { VolleyError } from '../../errors.js';
+import { TIMER_MS_MAX, unlessAborted } from '../../interrupt.js';
 import type { CallContext } from '../../native/door.js';
 import type { Engine } from '../engine.js';
 import type { Pass } from '../gate.js';
@@ -8,7 +9,7 @@ import { volleyError } from '../service.js';
 import { discardBody, piecesOf } from './body.js';
 import { type Chunk, chunksOf } from './lines.js';
 import type { Route } from './routes.js';
-import { NDJSON_TYPE } from './types.js';
+import { BATCH_ID_HEADER, NDJSON_TYPE } from './types.js';
 
 const CHUNK_LINES_MAX = 1000;
 
@@ -45,7 +46,8 @@ export interface LineStream {
 /**
  * Takes in a body of lines, one operation each, as best-effort batches, and answers with lines:
  * `{"offset", "operations", "reply"}` for each batch as it is done, `{"summary"}` at the end, or
- * `{"error", "summary"}` where the stream ends early; all before `offset` stands then.
+ * `{"error", "offset", "summary"}` where it ends early; all before `offset` stands then. Offsets
+ * are those of the whole stream, of which the body may be a later part.
  *
  * The body is read no faster than batches are written, replies are read and memory is free: one
  * batch is in the engine while the next one comes.
@@ -57,7 +59,8 @@ export async function writeLines(
   response: ServerResponse,
   stream: LineStream,
 ): Promise<{ code: string; bytesIn: number; bytesOut: number }> {
-  refuseUnfit(stream.fields);
+  refuseUnfit(stream);
+  const deadline = new Deadline(stream.context.deadlineMs);
   const summary: Summary = { operations: 0, failed_count: 0 };
   const sizes = { bytesIn: 0, bytesOut: 0 };
   const gone = new AbortController();
@@ -70,21 +73,23 @@ export async function writeLines(
   const left = new AbortController();
   const patience = { ms: stream.silenceMs, over: 'piece', left: left.signal } as const;
   const pieces = piecesOf(request, patience);
-  const limits = { lines: CHUNK_LINES_MAX, bytes: stream.engine.chunkBytesMax };
+  const limits = { count: CHUNK_LINES_MAX, bytes: stream.engine.chunkBytesMax };
   const chunks = new ReservedChunks(stream, chunksOf(pieces, limits));
   try {
     let next = chunks.next();
-    for (let chunk = await next; chunk !== undefined; chunk = await next) {
+    for (;;) {
+      const chunk = await unlessAborted(deadline.signal, next);
+      if (chunk === undefined) break;
       // What is wrong before the first batch is a refusal like any other.
       if (!response.headersSent) response.writeHead(200, { 'content-type': NDJSON_TYPE });
       sizes.bytesIn += chunk.bytes;
       // One batch after another, so that what was done is all that came before an offset.
-      const sent = sendChunk(stream, chunk);
+      const sent = sendChunk(stream, chunk, deadline);
       next = chunks.next();
       // Its failure is met when it is its turn.
       next.catch(() => undefined);
       const reply = Buffer.from(await sent.finally(() => chunks.done(chunk)));
-      await send(replyLine(chunk, reply, summary));
+      await send(replyLine(stream, chunk, reply, summary));
     }
     if (!response.headersSent) response.writeHead(200, { 'content-type': NDJSON_TYPE });
     await send(`${JSON.stringify({ summary })}\n`);
@@ -92,8 +97,11 @@ export async function writeLines(
     if (!response.headersSent) throw failure;
     const error = volleyError(failure);
     code = gone.signal.aborted ? 'CANCELLED' : error.code;
-    if (!gone.signal.aborted) response.write(`${JSON.stringify(ending(error, summary))}\n`);
+    if (!gone.signal.aborted) {
+      response.write(`${JSON.stringify(ending(stream, error, summary))}\n`);
+    }
   } finally {
+    deadline.end();
     left.abort();
     await chunks.leave();
   }
@@ -160,21 +168,55 @@ class ReservedChunks {
   }
 }
 
-/** A body of lines is many batches: what holds for one alone is refused. */
-function refuseUnfit({ atomic, idempotency_key }: Readonly<Record<string, unknown>>): void {
-  if (atomic === true) {
-    throw new VolleyError('UNSUPPORTED', 'a body of lines is best effort; atomic is not offered', {
-      details: { field: 'atomic' },
-    });
+/** The time that a whole body of lines may take. */
+class Deadline {
+  readonly #late = new AbortController();
+  readonly #at: number | undefined;
+  readonly #timer: NodeJS.Timeout | undefined;
+
+  constructor(deadlineMs: number | undefined) {
+    if (deadlineMs === undefined) return;
+    this.#at = performance.now() + deadlineMs;
+    const message = `the deadline of ${deadlineMs} ms has passed`;
+    const details = { deadline_ms: deadlineMs };
+    const error = new VolleyError('DEADLINE_EXCEEDED', message, { retriable: true, details });
+    this.#timer = setTimeout(() => this.#late.abort(error), Math.min(deadlineMs, TIMER_MS_MAX));
   }
-  if (idempotency_key === undefined) return;
-  const message = 'a body of lines takes no idempotency_key; give stream_id and offset';
-  throw new VolleyError('UNSUPPORTED', message, { details: { field: 'idempotency_key' } });
+
+  /** Aborted when it has passed. */
+  get signal(): AbortSignal {
+    return this.#late.signal;
+  }
+
+  /** What a batch that begins now may take. */
+  get context(): CallContext {
+    return this.#at === undefined ? {} : { deadlineMs: Math.max(this.#at - performance.now(), 0) };
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
 }
 
-/** Where a chunk stands in a stream that can be resumed. */
-function partOf({ stream_id, offset = 0 }: Readonly<Record<string, unknown>>, chunk: Chunk) {
-  return stream_id === undefined ? {} : { offset: Number(offset) + chunk.offset };
+/** A body of lines is many batches: what holds for one alone is refused. */
+function refuseUnfit({ fields, context }: LineStream): void {
+  const { atomic, idempotency_key } = fields;
+  if (atomic === true) throw unfit('atomic', 'a body of lines is best effort');
+  const resumable = 'a body of lines can be resumed by stream_id and offset';
+  if (idempotency_key !== undefined) throw unfit('idempotency_key', resumable);
+  const many = 'a body of lines is many batches, each with a name of its own';
+  if (context.batchId !== undefined) throw unfit(BATCH_ID_HEADER, many);
+}
+
+function unfit(field: string, reason: string): VolleyError {
+  return new VolleyError('UNSUPPORTED', `${reason}; ${field} is not offered`, {
+    details: { field },
+  });
+}
+
+/** Where a chunk stands in the stream, of which the body may be a later part. */
+function offsetOf({ offset = 0 }: Readonly<Record<string, unknown>>, chunk: { offset: number }) {
+  return Number(offset) + chunk.offset;
 }
 
 const COMMA = Buffer.from(',');
@@ -183,7 +225,9 @@ const END = Buffer.from(']}');
 function sendChunk(
   { route, engine, fields, context }: LineStream,
   chunk: ReservedChunk,
+  deadline: Deadline,
 ): Promise<Uint8Array> {
+  const part = fields.stream_id === undefined ? {} : { offset: offsetOf(fields, chunk) };
   const pieces: Buffer[] = [Buffer.from(`{"${route.stream}":[`)];
   for (const [index, line] of chunk.lines.entries()) {
     if (index > 0) pieces.push(COMMA);
@@ -192,15 +236,15 @@ function sendChunk(
   pieces.push(END);
   return engine.send({
     verb: route.verb,
-    beside: { ...fields, ...partOf(fields, chunk), atomic: false },
+    beside: { ...fields, ...part, atomic: false },
     format: 'json',
     body: Buffer.concat(pieces),
     collection: fields.collection as string,
-    context: { ...context, reservation: chunk.reservation },
+    context: { ...context, ...deadline.context, reservation: chunk.reservation },
   });
 }
 
-function replyLine(chunk: Chunk, reply: Buffer, summary: Summary): string {
+function replyLine({ fields }: LineStream, chunk: Chunk, reply: Buffer, summary: Summary): string {
   const text = reply.toString('utf8');
   const counts = JSON.parse(text) as Record<string, number>;
   summary.operations += chunk.lines.length;
@@ -208,12 +252,12 @@ function replyLine(chunk: Chunk, reply: Buffer, summary: Summary): string {
     const count = counts[name];
     if (count !== undefined) summary[name] = (summary[name] ?? 0) + count;
   }
-  const { offset, lines } = chunk;
-  return `{"offset":${offset},"operations":${lines.length},"reply":${text}}\n`;
+  const offset = offsetOf(fields, chunk);
+  return `{"offset":${offset},"operations":${chunk.lines.length},"reply":${text}}\n`;
 }
 
-function ending(failure: unknown, summary: Summary): object {
+function ending({ fields }: LineStream, failure: unknown, summary: Summary): object {
   const { code, message, retriable, details } = volleyError(failure);
   const error = { ...details, error_code: code, error_message: message, retriable };
-  return { error, offset: summary.operations, summary };
+  return { error, offset: offsetOf(fields, { offset: summary.operations }), summary };
 }
