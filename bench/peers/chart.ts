@@ -33,6 +33,7 @@ function line(x1: number, y1: number, x2: number, y2: number, color: string): st
 function picture(height: number, title: string, content: readonly string[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" \
 viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12" fill="#222">
+<title>${escaped(title)}</title>
 <rect width="${WIDTH}" height="${height}" fill="#fff"/>
 ${text(PLOT.left, 26, title, 'font-size="15" font-weight="bold"')}
 ${content.join('\n')}
