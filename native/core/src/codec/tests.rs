@@ -13,7 +13,7 @@ use crate::batch::{Operation, SearchRequest, WriteOptions, WriteRequest};
 use crate::error::{Error, ErrorCode, Result};
 
 /// Decodes where the store has no defaults of its own.
-fn decode(verb: &str, format: &str, header: &[u8], block: Vec<f32>) -> Result<Request> {
+pub(super) fn decode(verb: &str, format: &str, header: &[u8], block: Vec<f32>) -> Result<Request> {
     super::decode(
         verb,
         format,

@@ -7,20 +7,10 @@ use serde_json::json;
 
 use super::wire::{Reader, Value, put_bytes, put_double, put_float, put_integer};
 use super::{CALLS, reply, schema};
-use crate::batch::{OperationKind, WriteOptions};
+use crate::batch::OperationKind;
 use crate::codec::Request;
-use crate::error::{ErrorCode, Result};
-
-fn decode(line: &str, format: &str, body: &[u8], block: Vec<f32>) -> Result<Request> {
-    crate::codec::decode(
-        line,
-        format,
-        body,
-        block,
-        &WriteOptions::default(),
-        &mut |_| Ok(()),
-    )
-}
+use crate::codec::tests::decode;
+use crate::error::ErrorCode;
 
 fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
