@@ -138,6 +138,38 @@ fn a_recall_of_one_compares_with_every_record() {
 }
 
 #[test]
+fn queries_that_are_refused_measure_nothing() {
+    let mut random = Random(14);
+    let (store, vectors) = filled(&mut random);
+    let bad = json!({
+        "collection": "records", "recall": 0.9,
+        "queries": vec![json!({"query_vector": [1.0]}); QUERIES],
+    });
+    for _ in 0..10 {
+        assert_eq!(
+            call(&store, "search", bad.clone(), &[])["failed_queries"],
+            QUERIES
+        );
+    }
+    let measured = info(&store)["recalls"].as_array().unwrap().clone();
+    assert!(measured.len() > 1, "on records instead: {measured:?}");
+    assert!(
+        measured[0]["recall"].as_f64().unwrap() < 1.0,
+        "{measured:?}"
+    );
+    let query = random.vector();
+    let found = search(
+        &store,
+        std::slice::from_ref(&query),
+        json!({"recall": 0.99}),
+    );
+    let nearest = exact(&vectors, &query);
+    let hits = found[0].iter().filter(|id| nearest.contains(id)).count();
+    assert!(hits >= 9, "{hits} of {LIMIT}");
+    store.close().unwrap();
+}
+
+#[test]
 fn what_searches_cost_is_counted() {
     let mut random = Random(13);
     let (store, _) = filled(&mut random);

@@ -226,9 +226,11 @@ impl Collection {
             let measure = |request: &SearchRequest| {
                 let (found, costs) = self.searcher(snapshot, request).run(request, gate);
                 self.shared.add_searches(&costs);
-                found
+                // A stopped search found too little to measure by.
+                (!gate.is_shut()).then_some(found)
             };
-            searcher.set_beams(self.shared.recalls.beams(snapshot, request, measure));
+            let (recalls, shape) = (&self.shared.recalls, self.config.shape());
+            searcher.set_beams(recalls.beams(snapshot, request, &shape, measure));
         }
         let (found, costs) = searcher.run(request, gate);
         self.shared.add_searches(&costs);

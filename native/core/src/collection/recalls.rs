@@ -4,12 +4,15 @@
 //! width. The queries are those that asked for a recall, or, until enough have, records of the
 //! collection, which their neighbors find a little more easily.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::search::{Found, Match};
 use super::snapshot::Snapshot;
-use crate::batch::{Effort, Include, Query, QueryInput, SearchRequest, VectorRange, Vectors};
+use crate::batch::{
+    CollectionShape, Effort, Include, Query, QueryInput, SearchRequest, VectorRange, Vectors,
+    check_vector,
+};
 use crate::codec::MeasuredRecall;
 use crate::error::Result;
 use crate::limits::EF_SEARCH_MAX;
@@ -81,25 +84,28 @@ impl Beams {
 
 impl Recalls {
     /// The beams that a request needs. What was not measured yet, or on a collection of less than
-    /// half or more than twice as many records, is measured now; `search` answers requests.
+    /// half or more than twice as many records, is measured now; `search` answers requests, or
+    /// gives `None` where it was stopped, and then nothing is measured.
     pub fn beams(
         &self,
         snapshot: &Snapshot,
         request: &SearchRequest,
-        search: impl Fn(&SearchRequest) -> Vec<Found>,
+        shape: &CollectionShape,
+        search: impl Fn(&SearchRequest) -> Option<Vec<Found>>,
     ) -> Beams {
         let wanting = |query: &&Query| matches!(query.effort, Effort::Recall(_));
         let wanting = || request.queries.iter().filter(wanting);
-        self.remember(wanting().filter_map(|query| match query.input {
+        let vectors = wanting().filter_map(|query| match query.input {
             Some(QueryInput::Vector(range)) => Some(request.vectors.get(range)),
             _ => None,
-        }));
-        let mut beams = Beams::default();
-        for limit in wanting().map(|query| measured_limit(query.limit)) {
-            let measured = || self.measure(snapshot, limit, &search);
-            beams.0.entry(limit).or_insert_with(measured);
-        }
-        beams
+        });
+        // A query that is refused would measure nothing.
+        self.remember(vectors.filter(|vector| check_vector(vector, shape).is_ok()));
+        let limits: BTreeSet<usize> = wanting().map(|query| measured_limit(query.limit)).collect();
+        let measured = limits
+            .into_iter()
+            .filter_map(|limit| Some((limit, self.measure(snapshot, limit, &search)?)));
+        Beams(measured.collect())
     }
 
     /// All that was measured.
@@ -130,8 +136,8 @@ impl Recalls {
         &self,
         snapshot: &Snapshot,
         limit: usize,
-        search: impl Fn(&SearchRequest) -> Vec<Found>,
-    ) -> Arc<Measured> {
+        search: impl Fn(&SearchRequest) -> Option<Vec<Found>>,
+    ) -> Option<Arc<Measured>> {
         let count = snapshot.count();
         let (known, asked) = {
             let state = self.lock();
@@ -144,11 +150,11 @@ impl Recalls {
             && known.by_asked == asked.is_some()
             && (count / 2..=count.saturating_mul(2)).contains(&known.count)
         {
-            return known;
+            return Some(known);
         }
         let by_asked = asked.is_some();
         let vectors = asked.unwrap_or_else(|| some_records(snapshot).unwrap_or_default());
-        let points = points(vectors, limit, !by_asked, search);
+        let points = points(vectors, limit, !by_asked, search)?;
         let measured = Arc::new(Measured {
             count,
             by_asked,
@@ -156,7 +162,7 @@ impl Recalls {
         });
         let state = &mut self.lock().measured;
         state.insert(limit, Arc::clone(&measured));
-        measured
+        Some(measured)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -187,12 +193,12 @@ fn points(
     vectors: Vec<Vec<f32>>,
     limit: usize,
     are_records: bool,
-    search: impl Fn(&SearchRequest) -> Vec<Found>,
-) -> Vec<(usize, f32)> {
+    search: impl Fn(&SearchRequest) -> Option<Vec<Found>>,
+) -> Option<Vec<(usize, f32)>> {
     let own = usize::from(are_records);
     let asked = limit + own;
     let mut request = request(vectors, asked);
-    let nearest = search(&request);
+    let nearest = search(&request)?;
     // Equal scores are equally right, whoever has them.
     let bounds: Vec<Option<f32>> = nearest.iter().map(|found| least(found, asked)).collect();
     let mut points: Vec<(usize, f32)> = Vec::new();
@@ -201,7 +207,7 @@ fn points(
             query.effort = Effort::Beam(width);
         }
         let (mut hits, mut all) = (0, 0);
-        for ((found, exact), bound) in search(&request).iter().zip(&nearest).zip(&bounds) {
+        for ((found, exact), bound) in search(&request)?.iter().zip(&nearest).zip(&bounds) {
             let Some(bound) = *bound else { continue };
             let reached = |found: &Found| {
                 let matches = found.matches.as_deref().unwrap_or_default();
@@ -222,7 +228,7 @@ fn points(
             break;
         }
     }
-    points
+    Some(points)
 }
 
 /// The score of the last of so many matches.
