@@ -171,8 +171,7 @@ impl FirstLook {
 
     #[inline]
     fn estimate(&self, query: &LookQuery, slot: Slot, dot: u32) -> f32 {
-        let first = self.rows.word(slot, self.words);
-        let second = self.rows.word(slot, self.words + 1);
+        let [first, second] = self.rows.words(slot, self.words);
         let (half_norm, factor) = (
             f32::from_bits(first as u32),
             f32::from_bits((first >> 32) as u32),

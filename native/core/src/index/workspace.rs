@@ -13,8 +13,11 @@ use crate::record::Slot;
 #[derive(Debug, Default)]
 pub(super) struct Visited {
     bits: Vec<u64>,
-    /// Places of the words that are not zero.
+    /// Places of the words that are not zero, the first `touched_count` of them. There is room
+    /// for one more than there are words: whether a word was zero cannot be predicted, so its
+    /// place is written in any case, and stays only where the count moves on.
     touched: Vec<u32>,
+    touched_count: usize,
 }
 
 impl Visited {
@@ -25,12 +28,12 @@ impl Visited {
         if place >= self.bits.len() {
             self.grow(place);
         }
-        let Some(word) = self.bits.get_mut(place) else {
+        let next = self.touched.get_mut(self.touched_count);
+        let (Some(word), Some(next)) = (self.bits.get_mut(place), next) else {
             return false;
         };
-        if *word == 0 {
-            self.touched.push(place as u32);
-        }
+        *next = place as u32;
+        self.touched_count += usize::from(*word == 0);
         let bit = 1 << (slot % 64);
         let new = *word & bit == 0;
         *word |= bit;
@@ -40,15 +43,17 @@ impl Visited {
     #[cold]
     fn grow(&mut self, place: usize) {
         self.bits.resize(place + 1 + place / 2, 0);
+        self.touched.resize(self.bits.len() + 1, 0);
     }
 
     /// Empties the set in time proportional to what is in it.
     pub fn clear(&mut self) {
-        for place in self.touched.drain(..) {
+        for &place in self.touched.iter().take(self.touched_count) {
             if let Some(word) = self.bits.get_mut(place as usize) {
                 *word = 0;
             }
         }
+        self.touched_count = 0;
     }
 }
 

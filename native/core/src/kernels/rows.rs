@@ -222,12 +222,16 @@ impl CodeRows {
         }
     }
 
-    /// Eight bytes of a row, the first in the lowest bits; zero behind the row's end and in a row
-    /// that was never written.
+    /// Words of eight bytes of a row from a place on, the first byte in the lowest bits; zero
+    /// behind the row's end and in a row that was never written.
     #[inline]
-    pub fn word(&self, slot: Slot, place: usize) -> u64 {
-        let line = self.row(slot).get(place / WORDS_PER_LINE);
-        line.map_or(0, |line| line.0[place % WORDS_PER_LINE].load(Relaxed))
+    pub fn words<const COUNT: usize>(&self, slot: Slot, place: usize) -> [u64; COUNT] {
+        let row = self.row(slot);
+        std::array::from_fn(|offset| {
+            let place = place + offset;
+            let line = row.get(place / WORDS_PER_LINE);
+            line.map_or(0, |line| line.0[place % WORDS_PER_LINE].load(Relaxed))
+        })
     }
 
     /// The scale and the bias that were written with the row.

@@ -268,7 +268,7 @@ proptest! {
             kernels.bit_dots(&planes, &arena, &slots, &mut dots);
             prop_assert_eq!(&dots, &expected);
         }
-        let word = arena.word(slots[0], numbers.len() / 64);
+        let [word] = arena.words(slots[0], numbers.len() / 64);
         let bytes: Vec<u8> = rows[0][numbers.len() / 8..].iter().map(|code| code.cast_unsigned()).collect();
         prop_assert_eq!(&word.to_le_bytes()[..], &bytes[..8]);
     }

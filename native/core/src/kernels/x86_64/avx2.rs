@@ -159,14 +159,61 @@ fn sum_lanes(sums: [__m256i; ROWS_AT_ONCE]) -> [i32; ROWS_AT_ONCE] {
     lanes
 }
 
-#[target_feature(enable = "avx2,popcnt")]
+/// Each 64 bits of a vector stand for one plane: counts stay in bytes while they fit.
+#[target_feature(enable = "avx2")]
 pub(in super::super) fn bit_dots(
     planes: &[[u64; BIT_PLANES]],
     rows: &CodeRows,
     slots: &[Slot],
     out: &mut [u32],
 ) {
-    scalar::bit_dots(planes, rows, slots, out);
+    let weights = _mm256_setr_epi64x(0, 1, 2, 3);
+    for (out, &slot) in out.iter_mut().zip(slots) {
+        let mut sums = _mm256_setzero_si256();
+        let words = rows.codes(slot).as_chunks::<8>().0;
+        let blocks = words.chunks(WORDS_PER_BYTE_COUNT);
+        for (words, planes) in blocks.zip(planes.chunks(WORDS_PER_BYTE_COUNT)) {
+            let mut counts = _mm256_setzero_si256();
+            for (word, planes) in words.iter().zip(planes) {
+                let word = _mm256_set1_epi64x(bytemuck::cast(*word));
+                counts = _mm256_add_epi8(counts, count_common(word, planes));
+            }
+            sums = _mm256_add_epi64(sums, _mm256_sad_epu8(counts, _mm256_setzero_si256()));
+        }
+        let sums = _mm256_sllv_epi64(sums, weights);
+        let pairs = _mm_add_epi64(
+            _mm256_castsi256_si128(sums),
+            _mm256_extracti128_si256::<1>(sums),
+        );
+        let sum = _mm_add_epi64(pairs, _mm_unpackhi_epi64(pairs, pairs));
+        *out = _mm_cvtsi128_si32(sum).cast_unsigned();
+    }
+}
+
+/// How many bits of each byte are set in both.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn count_common(word: __m256i, planes: &[u64; BIT_PLANES]) -> __m256i {
+    let nibble = _mm256_set1_epi8(0x0f);
+    // SAFETY: the planes are 32 bytes long and the load has no alignment.
+    let planes = unsafe { _mm256_loadu_si256(planes.as_ptr().cast()) };
+    let common = _mm256_and_si256(word, planes);
+    let low = _mm256_and_si256(common, nibble);
+    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(common), nibble);
+    let bits = nibble_bits();
+    _mm256_add_epi8(
+        _mm256_shuffle_epi8(bits, low),
+        _mm256_shuffle_epi8(bits, high),
+    )
+}
+
+/// The bits that are set in each number of four bits, in order, for a byte shuffle.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nibble_bits() -> __m256i {
+    _mm256_broadcastsi128_si256(_mm_setr_epi8(
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+    ))
 }
 
 #[target_feature(enable = "avx2")]
@@ -293,9 +340,7 @@ fn hamming_distances<const QUERIES: usize>(
     queries: &[[Nibbles; QUERIES]],
 ) -> [__m256i; QUERIES] {
     let nibble = _mm256_set1_epi8(0x0f);
-    let bits = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-    ));
+    let bits = nibble_bits();
     let mut counts = [_mm256_setzero_si256(); QUERIES];
     let blocks = lines
         .chunks(WORDS_PER_BYTE_COUNT)
