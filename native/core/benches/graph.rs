@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use volley_core::index::{
-    Builder, Candidate, FoldCounters, Graph, IndexParameters, Metric, RepairCounters, Scratch,
-    Search, Selection, score, search_together,
+    Builder, Candidate, ExactQuery, FoldCounters, Graph, IndexParameters, Metric, RepairCounters,
+    Scratch, Search, Selection, search_together,
 };
 use volley_core::kernels::CodeQuery;
 
@@ -223,9 +223,10 @@ fn measure(data: &Data, graph: &Graph, builder: &Builder, ef: usize) {
 
 /// The best of what a search found, by exact score.
 fn best_of(data: &Data, query: &[f32], found: &[Candidate]) -> impl Iterator<Item = u32> + use<> {
+    let asked = ExactQuery::new(Metric::Cosine, query);
     let exact = |found: &Candidate| {
         let vector = row(&data.rows, data.dimension, found.slot);
-        (score(Metric::Cosine, query, vector), found.slot)
+        (asked.score(vector), found.slot)
     };
     let mut scored: Vec<(f32, u32)> = found.iter().take(RESCORED).map(exact).collect();
     scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
@@ -275,9 +276,8 @@ fn generate(count: usize, queries: usize, dimension: usize) -> Data {
     let answers = queries
         .chunks_exact(dimension)
         .map(|query| {
-            let scores = rows
-                .chunks_exact(dimension)
-                .map(|row| score(Metric::Cosine, query, row));
+            let asked = ExactQuery::new(Metric::Cosine, query);
+            let scores = rows.chunks_exact(dimension).map(|row| asked.score(row));
             let mut scored: Vec<(f32, u32)> = scores.zip(0..).collect();
             scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
             scored.iter().take(LIMIT).map(|&(_, slot)| slot).collect()

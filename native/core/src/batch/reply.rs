@@ -21,6 +21,19 @@ pub struct Record<'a> {
     pub metadata: Option<Cow<'a, [u8]>>,
 }
 
+impl Record<'_> {
+    /// The same, free of where it was read from.
+    pub fn into_owned(self) -> Record<'static> {
+        Record {
+            id: Cow::Owned(self.id.into_owned()),
+            version: self.version,
+            data: self.data.map(|data| Cow::Owned(data.into_owned())),
+            text: self.text.map(|text| Cow::Owned(text.into_owned())),
+            metadata: self.metadata.map(|json| Cow::Owned(json.into_owned())),
+        }
+    }
+}
+
 /// One hit of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Match<'a> {

@@ -19,6 +19,7 @@ mod reader;
 mod recalls;
 mod recent;
 mod recovery;
+mod scope;
 mod search;
 mod shared;
 mod slots;
@@ -246,12 +247,12 @@ impl Collection {
     ///
     /// # Errors
     /// `CORRUPTED` where a row is not what was written.
-    pub fn record(
+    pub fn record<'s>(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &'s Snapshot,
         found: Match,
         include: Include,
-    ) -> Result<Record<'static>> {
+    ) -> Result<Record<'s>> {
         reader::record(snapshot, found.slot, include)
     }
 

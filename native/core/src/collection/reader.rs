@@ -1,5 +1,6 @@
 //! Reads by id and in order, each on one snapshot.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -24,11 +25,11 @@ pub struct Page {
 ///
 /// # Errors
 /// `CORRUPTED` where a row is not what was written.
-pub fn record(snapshot: &Snapshot, slot: Slot, include: Include) -> Result<Record<'static>> {
+pub fn record(snapshot: &Snapshot, slot: Slot, include: Include) -> Result<Record<'_>> {
     let id = snapshot.ids.id(slot);
     let id = id.ok_or_else(|| Error::internal(format!("slot {slot} has no id")))?;
     let mut record = Record {
-        id: id.to_string().into(),
+        id: Cow::Borrowed(id),
         version: Some(snapshot.slot(slot)?.sequence),
         data: None,
         text: None,
@@ -73,7 +74,7 @@ pub fn get(
             snapshot
                 .ids
                 .find(id)
-                .map(|slot| record(snapshot, slot, include))
+                .map(|slot| Ok(record(snapshot, slot, include)?.into_owned()))
                 .transpose()
         })
         .collect()
@@ -114,7 +115,7 @@ pub fn list(
     let page = &slots[..slots.len().min(limit)];
     let records: Result<Vec<Record<'static>>> = page
         .iter()
-        .map(|slot| record(&snapshot, *slot, include))
+        .map(|slot| Ok(record(&snapshot, *slot, include)?.into_owned()))
         .collect();
     let next = slots.get(limit).map(|slot| {
         let number = number.unwrap_or_else(|| cursors.open(Arc::clone(&snapshot)));

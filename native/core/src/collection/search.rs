@@ -2,23 +2,23 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use roaring::RoaringBitmap;
 
 use super::config::{CollectionConfig, Thresholds};
 use super::recalls::Beams;
+use super::scope::Scope;
 use super::snapshot::Snapshot;
 use crate::batch::{Effort, Gate, Query, QueryInput, SearchRequest, check_vector};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
 use crate::index::{
-    self, Candidate, Graph, Scratch, Search, SearchCounters, Selection, TailPanels,
+    self, Candidate, ExactQuery, Graph, Scratch, Search, SearchCounters, Selection, TailPanels,
 };
 use crate::kernels::CodeQuery;
 use crate::limits::EF_SEARCH_MAX;
+use crate::log::Location;
 use crate::record::Slot;
 
 /// Beam width where a query names none.
@@ -79,22 +79,10 @@ struct Asked<'a> {
     ef: Option<usize>,
 }
 
-/// The records that a query may return.
-struct Scope {
-    count: usize,
-    /// `None` = every live record.
-    allowed: Option<Allowed>,
-    /// Those in the tail: the graph does not lead to them.
-    tail: Vec<Slot>,
-    /// The tail as signs, where so many queries ask that those pay.
-    panels: Option<TailPanels>,
-    /// All of them, made where they are few or the graph found too little.
-    slots: OnceLock<Vec<Slot>>,
-}
-
-struct Allowed {
-    bitmap: RoaringBitmap,
-    bitset: Vec<u64>,
+/// A query and the rows that are scored exactly for it.
+struct Chosen<'a> {
+    asked: Asked<'a>,
+    rows: Vec<(Slot, Location)>,
 }
 
 impl<'a> Searcher<'a> {
@@ -181,7 +169,7 @@ impl<'a> Searcher<'a> {
         let Some(scratch) = scratches.first_mut() else {
             return Default::default();
         };
-        let matches: Vec<Result<Vec<Match>>> = asked
+        let chosen: Vec<Result<Chosen<'_>>> = asked
             .into_iter()
             .map(|asked| {
                 let asked = asked?;
@@ -190,9 +178,15 @@ impl<'a> Searcher<'a> {
                     None => Default::default(),
                 };
                 let found = self.completed(&asked, found, &tail, scratch, &mut costs);
-                self.exact(&asked, &found, &mut costs)
+                self.choose(asked, &found, &mut costs)
             })
             .collect();
+        let began_scoring = Instant::now();
+        let matches: Vec<Result<Vec<Match>>> = chosen
+            .into_iter()
+            .map(|chosen| self.exact(&chosen?))
+            .collect();
+        costs.exact_ms += milliseconds(began_scoring);
         costs.queries = queries.len();
         let elapsed = began.elapsed() / queries.len().max(1) as u32;
         let found = matches.into_iter();
@@ -329,7 +323,7 @@ impl<'a> Searcher<'a> {
             }
             let began = Instant::now();
             if ef >= EF_SEARCH_MAX {
-                let slots = self.slots(asked.scope);
+                let slots = asked.scope.slots(self.snapshot);
                 costs.evaluations += slots.len();
                 let found = index::scan(self.graph, &asked.codes, slots, asked.wanted, scratch);
                 costs.scan_ms += milliseconds(began);
@@ -379,34 +373,36 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    fn slots<'s>(&self, scope: &'s Scope) -> &'s [Slot] {
-        scope.slots.get_or_init(|| match &scope.allowed {
-            Some(allowed) => allowed.bitmap.iter().collect(),
-            None => self.snapshot.alive.iter().collect(),
-        })
-    }
-
-    /// Scores candidates from the vectors as they were given.
-    fn exact(
+    /// The rows that will be scored exactly, asked for ahead.
+    fn choose<'q>(
         &self,
-        asked: &Asked<'_>,
+        asked: Asked<'q>,
         candidates: &[Candidate],
         costs: &mut SearchCounters,
-    ) -> Result<Vec<Match>> {
+    ) -> Result<Chosen<'q>> {
         let began = Instant::now();
-        let (query, vector) = (asked.query, asked.vector);
-        let mut matches = Vec::with_capacity(asked.wanted);
         let candidates = candidates.iter().take(asked.wanted);
-        let rows = candidates.map(|found| Ok((found.slot, self.snapshot.slot(found.slot)?.row)));
-        let rows = rows.collect::<Result<Vec<_>>>()?;
-        let files = &self.snapshot.files;
-        rows.iter().for_each(|(_, row)| files.prefetch(*row));
+        let rows = candidates.map(|found| {
+            let row = self.snapshot.slot(found.slot)?.row;
+            self.snapshot.files.prefetch(row);
+            Ok((found.slot, row))
+        });
+        let rows: Vec<_> = rows.collect::<Result<_>>()?;
         costs.exact += rows.len();
-        for (slot, location) in rows {
-            let score = files.with_row(location, |row| {
+        costs.exact_ms += milliseconds(began);
+        Ok(Chosen { asked, rows })
+    }
+
+    /// Scores rows from the vectors as they were given.
+    fn exact(&self, chosen: &Chosen<'_>) -> Result<Vec<Match>> {
+        let Chosen { asked, rows } = chosen;
+        let query = asked.query;
+        let exact = ExactQuery::new(self.config.metric, asked.vector);
+        let mut matches = Vec::with_capacity(rows.len());
+        for &(slot, location) in rows {
+            let score = self.snapshot.files.with_row(location, |row| {
                 let stored = row.vector();
-                (stored.len() == vector.len())
-                    .then(|| index::score(self.config.metric, vector, &stored))
+                (stored.len() == asked.vector.len()).then(|| exact.score(&stored))
             })?;
             let Some(score) = score else {
                 let message = format!("slot {slot} holds no vector of its kind");
@@ -425,37 +421,7 @@ impl<'a> Searcher<'a> {
             })
         });
         matches.truncate(query.limit);
-        costs.exact_ms += milliseconds(began);
         Ok(matches)
-    }
-}
-
-impl Scope {
-    fn everything(snapshot: &Snapshot) -> Self {
-        let tail = snapshot.tail.iter().map(|row| row.slot);
-        Scope {
-            count: snapshot.count() as usize,
-            allowed: None,
-            tail: tail.filter(|slot| snapshot.is_alive(*slot)).collect(),
-            panels: None,
-            slots: OnceLock::new(),
-        }
-    }
-
-    fn filtered(snapshot: &Snapshot, filter: &Filter) -> Self {
-        let bitmap = snapshot.filters.evaluate(filter, &snapshot.alive);
-        let mut bitset = vec![0u64; snapshot.slots.len().div_ceil(64)];
-        for slot in &bitmap {
-            bitset[slot as usize / 64] |= 1 << (slot % 64);
-        }
-        let tail = snapshot.tail.iter().map(|row| row.slot);
-        Scope {
-            count: bitmap.len() as usize,
-            tail: tail.filter(|slot| bitmap.contains(*slot)).collect(),
-            panels: None,
-            allowed: Some(Allowed { bitmap, bitset }),
-            slots: OnceLock::new(),
-        }
     }
 }
 

@@ -17,27 +17,51 @@ pub enum Metric {
     DotProduct,
 }
 
-/// The exact score of a vector for a query, from the float32 originals; larger is nearer.
-///
-/// Both have the collection's dimension. A cosine with a zero vector is 0.
-pub fn score(metric: Metric, query: &[f32], vector: &[f32]) -> f32 {
-    match metric {
-        Metric::Cosine => {
-            let norms = float::norm(query) * float::norm(vector);
-            if norms > 0.0 {
-                float::dot(query, vector) / norms
-            } else {
-                0.0
-            }
+/// A query that scores vectors exactly.
+#[derive(Clone, Copy, Debug)]
+pub struct ExactQuery<'q> {
+    metric: Metric,
+    vector: &'q [f32],
+    /// Length of the query, where the metric asks for it.
+    norm: f32,
+}
+
+impl<'q> ExactQuery<'q> {
+    /// A query of the collection's dimension.
+    pub fn new(metric: Metric, vector: &'q [f32]) -> Self {
+        let norm = match metric {
+            Metric::Cosine => float::norm(vector),
+            Metric::Euclidean | Metric::DotProduct => 1.0,
+        };
+        ExactQuery {
+            metric,
+            vector,
+            norm,
         }
-        Metric::Euclidean => 1.0 / (1.0 + float::squared_euclidean(query, vector).sqrt()),
-        Metric::DotProduct => float::dot(query, vector),
+    }
+
+    /// The exact score of a vector of the same dimension, from the float32 originals; larger is
+    /// nearer. A cosine with a zero vector is 0.
+    pub fn score(&self, vector: &[f32]) -> f32 {
+        match self.metric {
+            Metric::Cosine => {
+                let [dot, square] = float::dot_and_square(self.vector, vector);
+                let norms = self.norm * square.sqrt();
+                if norms > 0.0 { dot / norms } else { 0.0 }
+            }
+            Metric::Euclidean => 1.0 / (1.0 + float::squared_euclidean(self.vector, vector).sqrt()),
+            Metric::DotProduct => float::dot(self.vector, vector),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn score(metric: Metric, query: &[f32], vector: &[f32]) -> f32 {
+        ExactQuery::new(metric, query).score(vector)
+    }
 
     #[test]
     fn scores_grow_with_nearness() {

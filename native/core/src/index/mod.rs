@@ -39,7 +39,7 @@ pub use candidate::Candidate;
 pub use entry::Entry;
 pub use fold::{BLOCK_ROWS_MAX, FoldCounters};
 pub use graph::{Graph, IndexParameters};
-pub use metric::{Metric, score};
+pub use metric::{ExactQuery, Metric};
 pub use repair::RepairCounters;
 pub use save::Frozen;
 pub use scan::scan;

@@ -15,12 +15,20 @@ const LANES: usize = 32;
 
 /// The dot product; of the shorter length, if they differ.
 pub fn dot(left: &[f32], right: &[f32]) -> f32 {
-    sum(Kernels::detect(), left, right, product)
+    let [dot] = sums(Kernels::detect(), left, right, product);
+    dot
+}
+
+/// The dot product of two vectors and that of the right one with itself, to the bit as [`dot`]
+/// gives them, while the right one is read once; of the shorter length, if they differ.
+pub fn dot_and_square(left: &[f32], right: &[f32]) -> [f32; 2] {
+    sums(Kernels::detect(), left, right, product_and_square)
 }
 
 /// The squared euclidean distance; of the shorter length, if they differ.
 pub fn squared_euclidean(left: &[f32], right: &[f32]) -> f32 {
-    sum(Kernels::detect(), left, right, squared_difference)
+    let [square] = sums(Kernels::detect(), left, right, squared_difference);
+    square
 }
 
 /// The euclidean length.
@@ -29,50 +37,75 @@ pub fn norm(vector: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn product(left: f32, right: f32) -> f32 {
-    left * right
+fn product(left: f32, right: f32) -> [f32; 1] {
+    [left * right]
 }
 
 #[inline(always)]
-fn squared_difference(left: f32, right: f32) -> f32 {
-    (left - right) * (left - right)
+fn product_and_square(left: f32, right: f32) -> [f32; 2] {
+    [left * right, right * right]
 }
 
-/// The sum of `term` over all pairs, compiled for the instruction set of `kernels`.
-fn sum(kernels: Kernels, left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+#[inline(always)]
+fn squared_difference(left: f32, right: f32) -> [f32; 1] {
+    [(left - right) * (left - right)]
+}
+
+/// The sums of some terms over all pairs, compiled for the instruction set of `kernels`.
+fn sums<const TERMS: usize>(
+    kernels: Kernels,
+    left: &[f32],
+    right: &[f32],
+    terms: impl Fn(f32, f32) -> [f32; TERMS],
+) -> [f32; TERMS] {
     match kernels.instruction_set() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `Kernels` of these sets are made only where the processor has AVX2.
-        InstructionSet::Avx2 | InstructionSet::Avx512 => unsafe { sum_avx2(left, right, term) },
+        InstructionSet::Avx2 | InstructionSet::Avx512 => unsafe { sums_avx2(left, right, terms) },
         // NEON is part of every build for 64-bit ARM, so the plain loop is compiled for it.
-        _ => sum_in_lanes(left, right, term),
+        _ => sums_in_lanes(left, right, terms),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn sum_avx2(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
-    sum_in_lanes(left, right, term)
+fn sums_avx2<const TERMS: usize>(
+    left: &[f32],
+    right: &[f32],
+    terms: impl Fn(f32, f32) -> [f32; TERMS],
+) -> [f32; TERMS] {
+    sums_in_lanes(left, right, terms)
 }
 
 /// Lane `i` sums the terms at `i`, `i + 32`, `i + 64`, ...; then the fixed tree.
 #[inline(always)]
-fn sum_in_lanes(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+fn sums_in_lanes<const TERMS: usize>(
+    left: &[f32],
+    right: &[f32],
+    terms: impl Fn(f32, f32) -> [f32; TERMS],
+) -> [f32; TERMS] {
     let length = left.len().min(right.len());
     let (left, left_rest) = left[..length].as_chunks::<LANES>();
     let (right, right_rest) = right[..length].as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
+    let mut sums = [[0.0; LANES]; TERMS];
     for (left, right) in left.iter().zip(right) {
         for lane in 0..LANES {
-            lanes[lane] += term(left[lane], right[lane]);
+            let terms = terms(left[lane], right[lane]);
+            for (sums, term) in sums.iter_mut().zip(terms) {
+                sums[lane] += term;
+            }
         }
     }
-    for ((lane, &left), &right) in lanes.iter_mut().zip(left_rest).zip(right_rest) {
-        *lane += term(left, right);
+    for (lane, (&left, &right)) in left_rest.iter().zip(right_rest).enumerate() {
+        for (sums, term) in sums.iter_mut().zip(terms(left, right)) {
+            sums[lane] += term;
+        }
     }
-    scalar::tree_sum(std::array::from_fn(|lane| {
-        lanes[lane] + lanes[lane + LANES / 2]
-    }))
+    sums.map(|lanes| {
+        scalar::tree_sum(std::array::from_fn(|lane| {
+            lanes[lane] + lanes[lane + LANES / 2]
+        }))
+    })
 }
 
 #[cfg(test)]
@@ -105,13 +138,15 @@ mod tests {
             let squared = f64::from(squared_euclidean(left, right));
             prop_assert!((squared - reference).abs() <= tolerance);
             prop_assert_eq!(norm(left).to_bits(), dot(left, left).sqrt().to_bits());
+            let both = [dot(left, right), dot(right, right)];
+            prop_assert_eq!(dot_and_square(left, right).map(f32::to_bits), both.map(f32::to_bits));
             for kernels in Kernels::available() {
-                let actual = sum(kernels, left, right, product);
-                let expected = sum_in_lanes(left, right, product);
-                prop_assert_eq!(actual.to_bits(), expected.to_bits());
-                let actual = sum(kernels, left, right, squared_difference);
-                let expected = sum_in_lanes(left, right, squared_difference);
-                prop_assert_eq!(actual.to_bits(), expected.to_bits());
+                let actual = sums(kernels, left, right, product_and_square);
+                let expected = sums_in_lanes(left, right, product_and_square);
+                prop_assert_eq!(actual.map(f32::to_bits), expected.map(f32::to_bits));
+                let actual = sums(kernels, left, right, squared_difference);
+                let expected = sums_in_lanes(left, right, squared_difference);
+                prop_assert_eq!(actual.map(f32::to_bits), expected.map(f32::to_bits));
             }
         }
     }

@@ -193,12 +193,12 @@ pub fn search(
     Ok((bytes, failed))
 }
 
-fn with_records(
+fn with_records<'s>(
     collection: &Collection,
-    snapshot: &Snapshot,
+    snapshot: &'s Snapshot,
     query: &batch::Query,
     found: Found,
-) -> QueryResult<'static> {
+) -> QueryResult<'s> {
     let read = |found: crate::collection::Match| {
         // A match has no version on the wire; get and list tell it.
         let record = Record {

@@ -106,8 +106,9 @@ impl Built {
     ) -> f64 {
         let (mut hits, mut all) = (0, 0);
         for query in queries {
+            let asked = ExactQuery::new(metric, query);
             let by_score = |slots: &mut dyn Iterator<Item = Slot>, count: usize| {
-                let score_of = |slot: Slot| score(metric, query, &self.vectors[slot as usize]);
+                let score_of = |slot: Slot| asked.score(&self.vectors[slot as usize]);
                 let mut scored: Vec<(f32, Slot)> =
                     slots.map(|slot| (score_of(slot), slot)).collect();
                 scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
