@@ -140,11 +140,7 @@ fn build(data: &Data, graph: &Arc<Graph>, block: usize, threads: usize) -> Build
     );
     let microseconds = (computed() - computed_before) * 1e6 / count as f64;
     println!("  {microseconds:.1} us of one core a row, with encoding");
-    report(
-        &total,
-        count,
-        graph.bytes_allocated() + builder.bytes_allocated(),
-    );
+    report(&total, count, graph.bytes() + builder.bytes());
     builder
 }
 

@@ -26,7 +26,7 @@ pub fn of(collection: &Collection) -> CollectionInfo {
         log_files: snapshot.files.iter().count(),
         log_bytes: snapshot.files.bytes(),
         mapped_bytes: snapshot.files.memory().mapped,
-        graph_bytes: shared.graph.bytes_allocated(),
+        graph_bytes: shared.graph.bytes(),
         instruction_set: Kernels::detect().instruction_set().to_string(),
         folds,
         repairs,

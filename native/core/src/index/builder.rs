@@ -122,13 +122,13 @@ impl Builder {
     }
 
     /// Bytes that the builder holds beside the graph.
-    pub fn bytes_allocated(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let leaves: usize = self.leaves.iter().map(Leaf::bytes).sum();
         let rows = self.assignments.capacity() * size_of::<Assignments>()
             + self.in_degrees.capacity() * size_of::<AtomicU32>();
         let first_look = self.first_look.as_ref();
-        let signs = first_look.map_or(0, |first_look| first_look.bytes_allocated());
-        leaves + rows + signs + self.leaders.codes().bytes_allocated()
+        let signs = first_look.map_or(0, |first_look| first_look.bytes());
+        leaves + rows + signs + self.leaders.codes().bytes()
     }
 
     /// Makes room for a slot in what is kept by slot.

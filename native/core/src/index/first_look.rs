@@ -72,8 +72,8 @@ impl FirstLook {
     }
 
     /// Bytes that the rows take.
-    pub fn bytes_allocated(&self) -> usize {
-        self.rows.bytes_allocated()
+    pub fn bytes(&self) -> usize {
+        self.rows.bytes()
     }
 
     /// Writes the signs of rows whose codes are written.

@@ -118,8 +118,8 @@ impl Graph {
     }
 
     /// Bytes allocated for codes and links; not all need be backed by memory yet.
-    pub fn bytes_allocated(&self) -> usize {
-        self.codes.bytes_allocated() + self.links.bytes_allocated()
+    pub fn bytes(&self) -> usize {
+        self.codes.bytes() + self.links.bytes()
     }
 
     pub(super) fn kernels(&self) -> Kernels {

@@ -8,9 +8,11 @@
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod arena;
 pub mod float;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod four_rows;
+mod pages;
 mod panels;
 mod rows;
 mod scalar;
@@ -24,6 +26,7 @@ use std::arch::is_aarch64_feature_detected;
 use std::fmt;
 use std::sync::OnceLock;
 
+pub use arena::Arena;
 pub use panels::{PanelQuery, Panels, ScoreSum};
 pub use rows::CodeRows;
 
