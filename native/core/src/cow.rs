@@ -11,7 +11,8 @@ const CHUNK: usize = 256;
 /// still holds copies that chunk first, so a clone is an immutable view for as long as it lives.
 #[derive(Clone, Debug)]
 pub struct CowVec<T> {
-    chunks: Vec<Arc<Vec<T>>>,
+    /// Behind the end the last chunk holds copies of its first entry, which nobody sees.
+    chunks: Vec<Arc<[T; CHUNK]>>,
     len: usize,
 }
 
@@ -37,29 +38,36 @@ impl<T: Clone> CowVec<T> {
 
     /// The entry at a place, or `None` beyond the end.
     pub fn get(&self, place: usize) -> Option<&T> {
-        self.chunks.get(place / CHUNK)?.get(place % CHUNK)
+        let chunk = self.chunks.get(place / CHUNK)?;
+        chunk.get(place % CHUNK).filter(|_| place < self.len)
     }
 
     /// The entry at a place for writing, or `None` beyond the end.
     pub fn get_mut(&mut self, place: usize) -> Option<&mut T> {
+        if place >= self.len {
+            return None;
+        }
         Arc::make_mut(self.chunks.get_mut(place / CHUNK)?).get_mut(place % CHUNK)
     }
 
     /// Adds an entry at the end and returns its place.
     pub fn push(&mut self, entry: T) -> usize {
         if self.len.is_multiple_of(CHUNK) {
-            self.chunks.push(Arc::new(Vec::with_capacity(CHUNK)));
+            self.chunks
+                .push(Arc::new(std::array::from_fn(|_| entry.clone())));
         }
-        if let Some(chunk) = self.chunks.last_mut() {
-            Arc::make_mut(chunk).push(entry);
-        }
+        let place = self.len;
         self.len += 1;
-        self.len - 1
+        if let Some(last) = self.get_mut(place) {
+            *last = entry;
+        }
+        place
     }
 
     /// All entries in order of place.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        let entries = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        entries.take(self.len)
     }
 }
 
