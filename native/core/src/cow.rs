@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::kernels;
+
 /// Entries per chunk: a write copies at most this many, a clone one pointer for each chunk.
 const CHUNK: usize = 256;
 
@@ -40,6 +42,13 @@ impl<T: Clone> CowVec<T> {
     pub fn get(&self, place: usize) -> Option<&T> {
         let chunk = self.chunks.get(place / CHUNK)?;
         chunk.get(place % CHUNK).filter(|_| place < self.len)
+    }
+
+    /// Asks for an entry that will soon be read: a hint that waits for nothing.
+    pub fn prefetch(&self, place: usize) {
+        if let Some(chunk) = self.chunks.get(place / CHUNK) {
+            kernels::prefetch(chunk.get(place % CHUNK).as_slice());
+        }
     }
 
     /// The entry at a place for writing, or `None` beyond the end.

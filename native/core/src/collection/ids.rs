@@ -45,6 +45,11 @@ impl IdTable {
         self.ids.get(slot as usize)
     }
 
+    /// Asks for the place of a slot's id, which will soon be read.
+    pub fn prefetch(&self, slot: Slot) {
+        self.ids.prefetch(slot as usize);
+    }
+
     /// Lets an id lead to a slot, which may be the next new one or one that was used before.
     pub fn insert(&mut self, id: &str, slot: Slot) {
         if (self.used + 1) * 10 > self.cells.len() * 7 {

@@ -169,7 +169,7 @@ impl<'a> Searcher<'a> {
         let Some(scratch) = scratches.first_mut() else {
             return Default::default();
         };
-        let chosen: Vec<Result<Chosen<'_>>> = asked
+        let found: Vec<Result<(Asked<'_>, Vec<Candidate>)>> = asked
             .into_iter()
             .map(|asked| {
                 let asked = asked?;
@@ -177,16 +177,12 @@ impl<'a> Searcher<'a> {
                     Some(_) => walked.next().unwrap_or_default(),
                     None => Default::default(),
                 };
-                let found = self.completed(&asked, found, &tail, scratch, &mut costs);
-                self.choose(asked, &found, &mut costs)
+                let mut found = self.completed(&asked, found, &tail, scratch, &mut costs);
+                found.truncate(asked.wanted);
+                Ok((asked, found))
             })
             .collect();
-        let began_scoring = Instant::now();
-        let matches: Vec<Result<Vec<Match>>> = chosen
-            .into_iter()
-            .map(|chosen| self.exact(&chosen?))
-            .collect();
-        costs.exact_ms += milliseconds(began_scoring);
+        let matches = self.score(found, &mut costs);
         costs.queries = queries.len();
         let elapsed = began.elapsed() / queries.len().max(1) as u32;
         let found = matches.into_iter();
@@ -373,23 +369,37 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// The rows that will be scored exactly, asked for ahead.
-    fn choose<'q>(
+    /// Scores what was found exactly. What one step needs of all queries is asked for in the
+    /// step before: where the rows are, the rows, and the ids of those that match.
+    fn score(
         &self,
-        asked: Asked<'q>,
-        candidates: &[Candidate],
+        found: Vec<Result<(Asked<'_>, Vec<Candidate>)>>,
         costs: &mut SearchCounters,
-    ) -> Result<Chosen<'q>> {
+    ) -> Vec<Result<Vec<Match>>> {
         let began = Instant::now();
-        let candidates = candidates.iter().take(asked.wanted);
-        let rows = candidates.map(|found| {
+        let candidates = found.iter().flatten().flat_map(|(_, found)| found);
+        candidates.for_each(|found| self.snapshot.slots.prefetch(found.slot as usize));
+        let chosen = found.into_iter().map(|found| self.locate(found?));
+        let chosen: Vec<Result<Chosen<'_>>> = chosen.collect();
+        costs.exact += chosen
+            .iter()
+            .flatten()
+            .map(|it| it.rows.len())
+            .sum::<usize>();
+        let matches = chosen.into_iter().map(|chosen| self.exact(&chosen?));
+        let matches = matches.collect();
+        costs.exact_ms += milliseconds(began);
+        matches
+    }
+
+    /// Where the rows of candidates are.
+    fn locate<'q>(&self, (asked, found): (Asked<'q>, Vec<Candidate>)) -> Result<Chosen<'q>> {
+        let rows = found.iter().map(|found| {
             let row = self.snapshot.slot(found.slot)?.row;
             self.snapshot.files.prefetch(row);
             Ok((found.slot, row))
         });
-        let rows: Vec<_> = rows.collect::<Result<_>>()?;
-        costs.exact += rows.len();
-        costs.exact_ms += milliseconds(began);
+        let rows = rows.collect::<Result<_>>()?;
         Ok(Chosen { asked, rows })
     }
 
@@ -421,6 +431,8 @@ impl<'a> Searcher<'a> {
             })
         });
         matches.truncate(query.limit);
+        let ids = &self.snapshot.ids;
+        matches.iter().for_each(|found| ids.prefetch(found.slot));
         Ok(matches)
     }
 }

@@ -12,6 +12,7 @@ use crate::batch::{self, QueryResult, Record, SearchRequest};
 use crate::codec::{self, BatchProgress, CollectionInfo, Request};
 use crate::collection::{Collection, CollectionConfig, Found, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
+use crate::kernels;
 
 /// Answers a request that neither writes records nor searches.
 ///
@@ -210,9 +211,14 @@ fn with_records<'s>(
             score: found.score,
         })
     };
-    let matches = found
-        .matches
-        .and_then(|matches| matches.into_iter().map(read).collect::<Result<_>>());
+    let read_all = |matches: Vec<crate::collection::Match>| {
+        let matches: Result<Vec<batch::Match<'s>>> = matches.into_iter().map(read).collect();
+        // The ids are written once the records of all queries were read.
+        let ids = matches.iter().flatten().map(|found| &found.record.id);
+        ids.for_each(|id| kernels::prefetch(id.as_bytes()));
+        matches
+    };
+    let matches = found.matches.and_then(read_all);
     QueryResult {
         matches,
         time: found.elapsed,
