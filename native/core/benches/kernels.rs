@@ -11,7 +11,7 @@ use criterion::{
     Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use simsimd::SpatialSimilarity;
-use volley_core::kernels::{CodeQuery, CodeRows, Kernels, PanelQuery, Panels, float};
+use volley_core::kernels::{BIT_PLANES, CodeQuery, CodeRows, Kernels, PanelQuery, Panels, float};
 
 const DIMENSIONS: [usize; 2] = [384, 768];
 /// Rows that stay in a cache, as the candidates of one insertion do.
@@ -170,6 +170,30 @@ fn distances_from_memory(criterion: &mut Criterion) {
     }
 }
 
+/// The first look of a search: signs of rows against numbers of four bits.
+fn bit_dots(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("bit_dots");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    for dimension in DIMENSIONS {
+        let mut numbers = Numbers(9);
+        let rows = filled_rows(&mut numbers, dimension / 8, ROWS);
+        let slots: Vec<u32> = (0..ROWS as u32).collect();
+        let planes: Vec<[u64; BIT_PLANES]> = (0..dimension / 64)
+            .map(|_| std::array::from_fn(|_| u64::from(numbers.words(1)[0]) * 0x1_0000_0001))
+            .collect();
+        let mut expected = vec![0; ROWS];
+        scalar().bit_dots(&planes, &rows, &slots, &mut expected);
+        for kernels in Kernels::available() {
+            let mut dots = vec![0; ROWS];
+            kernels.bit_dots(&planes, &rows, &slots, &mut dots);
+            assert_eq!(dots, expected);
+            measure(&mut group, kernels, dimension, |bencher| {
+                bencher.iter(|| kernels.bit_dots(black_box(&planes), &rows, &slots, &mut dots));
+            });
+        }
+    }
+}
+
 fn residual_signs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("residual_signs");
     for dimension in DIMENSIONS {
@@ -268,6 +292,7 @@ criterion_group!(
     dot_codes,
     dot_rows,
     distances_from_memory,
+    bit_dots,
     residual_signs,
     panel_scores,
     at_least,
