@@ -22,9 +22,10 @@ mod write;
 
 pub use admission::{Admit, Counted, HELD_BYTES};
 pub use encode::{
-    collection_reply, collections_reply, compact_reply, config_reply, count_reply, drop_reply,
-    embed_reply, error_reply, get_reply, indexed_reply, limits_reply, list_reply, offset_reply,
-    progress_reply, reservation_reply, search_reply, stage_ended_reply, stage_reply, write_reply,
+    SearchPiece, collection_reply, collections_reply, compact_reply, config_reply, count_reply,
+    drop_reply, embed_reply, error_reply, get_reply, indexed_reply, limits_reply, list_reply,
+    offset_reply, progress_reply, reservation_reply, search_reply, stage_ended_reply, stage_reply,
+    write_reply,
 };
 pub use format::Format;
 pub use request::{

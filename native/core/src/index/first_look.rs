@@ -19,6 +19,8 @@ use crate::record::Slot;
 const CODE_BYTES_MIN: usize = 192;
 /// Largest number of a query.
 const NUMBER_MAX: f32 = ((1 << BIT_PLANES) - 1) as f32;
+/// A float32 from here on, up to twice as much, is a whole number.
+const WHOLE_NUMBERS: f32 = (1 << 23) as f32;
 /// Rows of one piece of work.
 const PIECE_ROWS: usize = 1024;
 
@@ -121,19 +123,16 @@ impl FirstLook {
         values.extend(codes.map(|(&code, &center_code)| {
             f32::from(code) * query.scale - f32::from(center_code) * center.scale
         }));
-        let least = values
-            .iter()
-            .fold(f32::MAX, |least, &value| least.min(value));
-        let most = values.iter().fold(f32::MIN, |most, &value| most.max(value));
+        let (least, most) = range(values);
         let step = (most - least) / NUMBER_MAX;
         let per_step = if step > 0.0 { 1.0 / step } else { 0.0 };
         let numbers = &mut asked.numbers;
         numbers.clear();
-        numbers.extend(
-            values
-                .iter()
-                .map(|value| ((value - least) * per_step + 0.5) as u8),
-        );
+        // Beside so large a number only whole numbers have bits, and those are the lowest.
+        let rounded = values
+            .iter()
+            .map(|value| (value - least) * per_step + WHOLE_NUMBERS);
+        numbers.extend(rounded.map(|number| number.to_bits() as u8));
         let sum: u32 = numbers.iter().map(|&number| u32::from(number)).sum();
         numbers.resize(self.words * 64, 0);
         asked.planes.clear();
@@ -180,6 +179,22 @@ impl FirstLook {
         let of_set = query.least * set + query.step * dot as f32;
         (query.half_norm + half_norm) - factor * (2.0 * of_set - query.sum)
     }
+}
+
+/// The least and the greatest number, found in lanes that become vector instructions.
+fn range(values: &[f32]) -> (f32, f32) {
+    const LANES: usize = 16;
+    let (mut least, mut most) = ([f32::MAX; LANES], [f32::MIN; LANES]);
+    for values in values.chunks(LANES) {
+        for ((least, most), &value) in least.iter_mut().zip(&mut most).zip(values) {
+            *least = if value < *least { value } else { *least };
+            *most = if value > *most { value } else { *most };
+        }
+    }
+    (
+        least.into_iter().fold(f32::MAX, f32::min),
+        most.into_iter().fold(f32::MIN, f32::max),
+    )
 }
 
 /// The bits of 64 numbers, plane by plane: eight at a time, where a product moves the lowest bits

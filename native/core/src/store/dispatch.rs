@@ -305,13 +305,13 @@ impl Call {
                 return Ok(Next::Embed(waiting));
             }
         }
-        self.run_search(collection, &request)
+        Ok(self.run_search(collection, &request))
     }
 
-    fn run_search(&self, collection: &Arc<Collection>, request: &SearchRequest) -> Result<Next> {
+    fn run_search(&self, collection: &Arc<Collection>, request: &SearchRequest) -> Next {
         let snapshot = collection.snapshot();
-        let (bytes, failed) = reads::search(collection, &snapshot, request, &self.batch)?;
-        Ok(Next::Reply(bytes, failed))
+        let (bytes, failed) = reads::search(collection, &snapshot, request, &self.batch);
+        Next::Reply(bytes, failed)
     }
 
     /// Asks the caller for embeddings; the call waits, and its place in the order goes to others.
@@ -349,7 +349,7 @@ impl Call {
             }
             Waiting::Search(collection, mut request, to_embed) => {
                 embedding::resume_queries(&collection, &mut request, &to_embed, resume)?;
-                self.run_search(&collection, &request)
+                Ok(self.run_search(&collection, &request))
             }
         }
     }

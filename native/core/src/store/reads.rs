@@ -9,7 +9,7 @@ use super::batches::Batch;
 use super::context::CallContext;
 use super::responder::encoded;
 use crate::batch::{self, QueryResult, Record, SearchRequest};
-use crate::codec::{self, BatchProgress, CollectionInfo, Request};
+use crate::codec::{self, BatchProgress, CollectionInfo, Request, SearchPiece};
 use crate::collection::{Collection, CollectionConfig, Found, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels;
@@ -168,37 +168,47 @@ fn progress(inner: &Inner, batch: &Batch) -> Vec<u8> {
     encoded(|out| codec::progress_reply(&told, out))
 }
 
+/// Queries whose results are read and written together.
+const PIECE_QUERIES: usize = 16;
+
 /// Runs the queries of a search, whose texts are embedded, and encodes what they find; tells how
 /// many failed.
-///
-/// # Errors
-/// `CORRUPTED` where a match's row is not what was written.
 pub fn search(
     collection: &Arc<Collection>,
     snapshot: &Snapshot,
     request: &SearchRequest,
     batch: &Batch,
-) -> Result<(Vec<u8>, usize)> {
-    let found = collection.search(snapshot, request, &batch.gate);
-    let results: Vec<QueryResult<'_>> = request
-        .queries
-        .par_iter()
-        .zip(found)
-        .map(|(query, found)| with_records(collection, snapshot, query, found))
+) -> (Vec<u8>, usize) {
+    let mut found = collection.search(snapshot, request, &batch.gate);
+    let queries = request.queries.par_chunks(PIECE_QUERIES);
+    let pieces: Vec<SearchPiece> = queries
+        .zip(found.par_chunks_mut(PIECE_QUERIES))
+        .enumerate()
+        .map(|(place, (queries, found))| {
+            // The ids of all are asked for before the first is written.
+            let results: Vec<QueryResult<'_>> = queries
+                .iter()
+                .zip(found)
+                .map(|(query, found)| with_records(collection, snapshot, query, found))
+                .collect();
+            let mut piece = SearchPiece::default();
+            let indexes = place * PIECE_QUERIES..;
+            for ((index, query), result) in indexes.zip(queries).zip(&results) {
+                piece.push(index, &query.query_id, result);
+            }
+            piece
+        })
         .collect();
-    let failed = results.iter().filter(|result| result.matches.is_err());
-    let failed = failed.count();
-    let bytes = encoded(|out| {
-        codec::search_reply(request, &results, batch.began.elapsed(), out);
-    });
-    Ok((bytes, failed))
+    let failed = pieces.iter().map(SearchPiece::failed).sum();
+    let bytes = encoded(|out| codec::search_reply(&pieces, batch.began.elapsed(), out));
+    (bytes, failed)
 }
 
 fn with_records<'s>(
     collection: &Collection,
     snapshot: &'s Snapshot,
     query: &batch::Query,
-    found: Found,
+    found: &mut Found,
 ) -> QueryResult<'s> {
     let read = |found: crate::collection::Match| {
         // A match has no version on the wire; get and list tell it.
@@ -206,19 +216,14 @@ fn with_records<'s>(
             version: None,
             ..collection.record(snapshot, found, query.include)?
         };
+        kernels::prefetch(record.id.as_bytes());
         Ok(batch::Match {
             record,
             score: found.score,
         })
     };
-    let read_all = |matches: Vec<crate::collection::Match>| {
-        let matches: Result<Vec<batch::Match<'s>>> = matches.into_iter().map(read).collect();
-        // The ids are written once the records of all queries were read.
-        let ids = matches.iter().flatten().map(|found| &found.record.id);
-        ids.for_each(|id| kernels::prefetch(id.as_bytes()));
-        matches
-    };
-    let matches = found.matches.and_then(read_all);
+    let matches = std::mem::replace(&mut found.matches, Ok(Vec::new()));
+    let matches = matches.and_then(|matches| matches.into_iter().map(read).collect());
     QueryResult {
         matches,
         time: found.elapsed,

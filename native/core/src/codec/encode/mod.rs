@@ -13,7 +13,7 @@ use crate::error::Error;
 use json::Object;
 
 pub use limits::limits_reply;
-pub use read::{get_reply, list_reply, search_reply};
+pub use read::{SearchPiece, get_reply, list_reply, search_reply};
 pub use small::{
     collection_reply, collections_reply, compact_reply, config_reply, count_reply, drop_reply,
     embed_reply, error_reply, indexed_reply, offset_reply, progress_reply, reservation_reply,

@@ -4,55 +4,71 @@ use std::time::Duration;
 
 use super::json::{Object, append, append_list};
 use super::{error_fields, milliseconds};
-use crate::batch::{BatchStatus, Match, QueryResult, Record, SearchRequest};
+use crate::batch::{BatchStatus, Match, QueryResult, Record};
 use crate::error::Error;
 
-/// The reply to a batch of queries: one result for each, in request order.
-pub fn search_reply(
-    request: &SearchRequest,
-    results: &[QueryResult<'_>],
-    processing_time: Duration,
-    out: &mut Vec<u8>,
-) {
-    let entries = || {
-        request
-            .queries
-            .iter()
-            .map(|query| query.query_id.as_str())
-            .zip(results)
-    };
-    let failed = results
-        .iter()
-        .filter(|result| result.matches.is_err())
-        .count();
+/// The results of some queries that follow each other in a batch, as the reply tells them:
+/// pieces are written side by side and joined.
+#[derive(Debug, Default)]
+pub struct SearchPiece {
+    queries: usize,
+    failed: usize,
+    /// Entries of `batch_results`, with commas between.
+    results: Vec<u8>,
+    /// Entries of `errors`, with commas between.
+    errors: Vec<u8>,
+}
+
+impl SearchPiece {
+    /// Adds the result of the next query, which has this place in the batch.
+    pub fn push(&mut self, index: usize, query_id: &str, result: &QueryResult<'_>) {
+        separate(&mut self.results);
+        query_entry(query_id, result, &mut self.results);
+        self.queries += 1;
+        if let Err(error) = &result.matches {
+            separate(&mut self.errors);
+            error_entry(index, query_id, error, &mut self.errors);
+            self.failed += 1;
+        }
+    }
+
+    /// How many of the queries failed.
+    pub fn failed(&self) -> usize {
+        self.failed
+    }
+}
+
+/// The reply to a batch of queries: the results of all of them, in request order.
+pub fn search_reply(pieces: &[SearchPiece], processing_time: Duration, out: &mut Vec<u8>) {
+    let queries = pieces.iter().map(|piece| piece.queries).sum::<usize>();
+    let failed = pieces.iter().map(SearchPiece::failed).sum::<usize>();
+    out.reserve(pieces.iter().map(|piece| piece.results.len() + 1).sum());
     let mut object = Object::begin(out);
-    append_list(
-        object.name("batch_results"),
-        entries(),
-        |out, (query_id, result)| {
-            query_entry(query_id, result, out);
-        },
-    );
+    join(object.name("batch_results"), pieces, |piece| &piece.results);
     object
-        .field("total_queries", results.len())
-        .field("successful_queries", results.len() - failed)
+        .field("total_queries", queries)
+        .field("successful_queries", queries - failed)
         .field("failed_queries", failed);
-    let failures = entries()
-        .enumerate()
-        .filter_map(|(index, (query_id, result))| {
-            Some((index, query_id, result.matches.as_ref().err()?))
-        });
-    append_list(
-        object.name("errors"),
-        failures,
-        |out, (index, query_id, error)| {
-            error_entry(index, query_id, error, out);
-        },
-    );
+    join(object.name("errors"), pieces, |piece| &piece.errors);
     object
         .field("processing_time_ms", milliseconds(processing_time))
-        .field("status", BatchStatus::of(results.len(), failed).as_str());
+        .field("status", BatchStatus::of(queries, failed).as_str());
     object.end();
+}
+
+/// Joins the entries of all pieces to one list.
+fn join(out: &mut Vec<u8>, pieces: &[SearchPiece], entries: impl Fn(&SearchPiece) -> &[u8]) {
+    let written = pieces
+        .iter()
+        .map(entries)
+        .filter(|entries| !entries.is_empty());
+    append_list(out, written, Vec::extend_from_slice);
+}
+
+fn separate(entries: &mut Vec<u8>) {
+    if !entries.is_empty() {
+        entries.push(b',');
+    }
 }
 
 /// `{"vectors": [record or null]}`, in request order.

@@ -4,12 +4,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{search, write};
+use super::write;
 use crate::batch::{Level, Match, Outcome, QueryResult, Record, Status, WriteReply, WriteRequest};
 use crate::codec::{
-    CollectionInfo, CompactReport, Hnsw, MeasuredRecall, collection_reply, collections_reply,
-    compact_reply, count_reply, drop_reply, embed_reply, error_reply, get_reply, indexed_reply,
-    list_reply, search_reply, write_reply,
+    CollectionInfo, CompactReport, Hnsw, MeasuredRecall, SearchPiece, collection_reply,
+    collections_reply, compact_reply, count_reply, drop_reply, embed_reply, error_reply, get_reply,
+    indexed_reply, list_reply, search_reply, write_reply,
 };
 use crate::embed::EmbedderDescription;
 use crate::error::{Error, ErrorCode};
@@ -163,10 +163,9 @@ proptest! {
             text: text.as_deref().map(Cow::Borrowed),
             metadata: Some(Cow::Borrowed(metadata.as_bytes())),
         };
-        let request = search(&json!({ "queries": [{ "query_text": "t" }] }), vec![]).unwrap();
         let matches = vec![Match { record, score }];
-        let results = [QueryResult { matches: Ok(matches), time: TIME }];
-        let reply = json_of(|out| search_reply(&request, &results, TIME, out));
+        let result = QueryResult { matches: Ok(matches), time: TIME };
+        let reply = found_by(&[("q", result)]);
         let found = &reply["batch_results"][0]["results"][0];
         prop_assert_eq!(&found["id"], &id);
         prop_assert_eq!(found.get("text").and_then(Value::as_str), text.as_deref());
@@ -176,6 +175,15 @@ proptest! {
         let numbers: Vec<f32> = found["data"].as_array().unwrap().iter().map(number).collect();
         prop_assert_eq!(numbers, data);
     }
+}
+
+/// The reply to queries, whose first result and whose others were written apart.
+fn found_by(results: &[(&str, QueryResult<'_>)]) -> Value {
+    let mut pieces = [SearchPiece::default(), SearchPiece::default()];
+    for (index, (query_id, result)) in results.iter().enumerate() {
+        pieces[index.min(1)].push(index, query_id, result);
+    }
+    json_of(|out| search_reply(&pieces, TIME, out))
 }
 
 fn record(id: &str) -> Record<'_> {
@@ -190,24 +198,24 @@ fn record(id: &str) -> Record<'_> {
 
 #[test]
 fn a_search_reply_has_one_result_for_each_query() {
-    let body =
-        json!({ "queries": [{ "query_text": "t" }, { "query_text": "t", "query_id": "q" }] });
-    let request = search(&body, vec![]).unwrap();
     let error = Error::new(ErrorCode::InvalidQuery, "bad").with("field", "limit");
+    let found = QueryResult {
+        matches: Ok(vec![Match {
+            record: record("a"),
+            score: 0.1,
+        }]),
+        time: TIME,
+    };
+    let failed = QueryResult {
+        matches: Err(error),
+        time: Duration::ZERO,
+    };
     let results = [
-        QueryResult {
-            matches: Ok(vec![Match {
-                record: record("a"),
-                score: 0.1,
-            }]),
-            time: TIME,
-        },
-        QueryResult {
-            matches: Err(error),
-            time: Duration::ZERO,
-        },
+        ("query_1", found.clone()),
+        ("q", failed),
+        ("query_3", found),
     ];
-    let reply = json_of(|out| search_reply(&request, &results, TIME, out));
+    let reply = found_by(&results);
     let error = json!({ "error_code": "INVALID_QUERY", "error_message": "bad", "retriable": false,
                         "field": "limit" });
     let mut listed = error.clone();
@@ -220,8 +228,10 @@ fn a_search_reply_has_one_result_for_each_query() {
               "query_time_ms": 1.5, "status": "success" },
             { "query_id": "q", "results": [], "query_time_ms": 0.0, "status": "failed",
               "error": error },
+            { "query_id": "query_3", "results": [{ "id": "a", "score": 0.1 }],
+              "query_time_ms": 1.5, "status": "success" },
         ],
-        "total_queries": 2, "successful_queries": 1, "failed_queries": 1, "errors": [listed],
+        "total_queries": 3, "successful_queries": 2, "failed_queries": 1, "errors": [listed],
         "processing_time_ms": 1.5, "status": "partial",
     });
     assert_eq!(reply, expected);
