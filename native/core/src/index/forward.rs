@@ -23,61 +23,85 @@ pub(super) struct Forward {
     pub evaluations: usize,
 }
 
+/// What a row may link to.
+struct Candidates<'c, Near> {
+    /// What it found in its leaves; the same row may come more than once.
+    near: Near,
+    /// Rows that are candidates although nearer ones were found.
+    distant: &'c [Slot],
+}
+
 impl Builder {
-    /// Writes the links of rows, given where each found what; the pieces come in a fixed order.
+    /// Writes the links of rows, given where each found what, and what else it may link to,
+    /// however far that is; the pieces come in a fixed order.
     pub(super) fn choose_neighbors(
         &self,
         slots: &[Slot],
         visits: &Visits,
         found: &[Found],
+        distant: &[Vec<Slot>],
     ) -> Vec<Forward> {
         let rows = visits.rows_by_leaf();
+        let candidates = |row: u32| Candidates {
+            near: visits.found_by(row, found),
+            distant: distant.get(row as usize).map_or(&[][..], Vec::as_slice),
+        };
         rows.par_chunks(ROWS_PER_PIECE)
             .map(|rows| {
                 self.workspaces
-                    .with(|workspace| self.choose_for_piece(rows, slots, visits, found, workspace))
+                    .with(|workspace| self.choose_for_piece(rows, slots, candidates, workspace))
             })
             .collect()
     }
 
     /// Gathers the candidates of each row one row ahead, so that they are on their way from
     /// memory while the row before is finished.
-    fn choose_for_piece(
+    fn choose_for_piece<'c, Near: Iterator<Item = Slot> + 'c>(
         &self,
         rows: &[u32],
         slots: &[Slot],
-        visits: &Visits,
-        found: &[Found],
+        candidates: impl Fn(u32) -> Candidates<'c, Near>,
         workspace: &mut Workspace,
     ) -> Forward {
         let mut forward = Forward::default();
         let mut ahead: Vec<Slot> = Vec::new();
-        let mut previous: Option<Slot> = None;
+        let mut previous: Option<(Slot, usize)> = None;
         for row in rows.iter().copied().map(Some).chain([None]) {
-            let slot = row.map(|row| slots[row as usize]);
             std::mem::swap(&mut workspace.slots, &mut ahead);
             ahead.clear();
-            if let (Some(row), Some(slot)) = (row, slot) {
+            let next = row.map(|row| {
+                let slot = slots[row as usize];
+                let Candidates { near, distant } = candidates(row);
                 let visited = &mut workspace.visited;
                 visited.insert(slot);
-                let old = self.graph.links().list(slot);
-                let all = visits.found_by(row, found).chain(old);
-                ahead.extend(all.filter(|&other| visited.insert(other)));
+                let near = near.chain(self.graph.links().list(slot));
+                ahead.extend(near.filter(|&other| visited.insert(other)));
+                let near_count = ahead.len();
+                let distant = distant.iter().copied();
+                ahead.extend(distant.filter(|&other| visited.insert(other)));
                 visited.clear();
                 ahead
                     .iter()
                     .for_each(|&other| self.graph.codes().prefetch(other));
+                (slot, near_count)
+            });
+            if let Some((slot, near_count)) = previous {
+                self.finish_row(slot, near_count, workspace, &mut forward);
             }
-            if let Some(previous) = previous {
-                self.finish_row(previous, workspace, &mut forward);
-            }
-            previous = slot;
+            previous = next;
         }
         forward
     }
 
-    /// Chooses a row's neighbors among the candidates in `workspace.slots`.
-    fn finish_row(&self, slot: Slot, workspace: &mut Workspace, forward: &mut Forward) {
+    /// Chooses a row's neighbors among the candidates in `workspace.slots`: the nearest of the
+    /// first `near_count`, and all others.
+    fn finish_row(
+        &self,
+        slot: Slot,
+        near_count: usize,
+        workspace: &mut Workspace,
+        forward: &mut Forward,
+    ) {
         let Workspace {
             prune,
             slots,
@@ -90,9 +114,12 @@ impl Builder {
         let bias = graph.bias(slot);
         graph.distances_among(slot, slots, distances);
         keys.clear();
-        let pairs = slots.iter().zip(&*distances);
-        keys.extend(pairs.map(|(&other, &distance)| candidate::key(distance, other)));
+        let mut pairs = slots.iter().zip(&*distances);
+        let key = |(&other, &distance): (&Slot, &f32)| candidate::key(distance, other);
+        keys.extend(pairs.by_ref().take(near_count).map(key));
         candidate::keep_nearest(keys, parameters.candidates_kept());
+        keys.extend(pairs.map(key));
+        keys.sort_unstable();
         let candidates = keys.iter().map(|&key| candidate(key));
         let limit = parameters.links_kept();
         forward.evaluations +=

@@ -200,7 +200,7 @@ impl Builder {
         }
         if !weak.is_empty() {
             let mut linked = FoldCounters::default();
-            self.link(&weak, false, &mut linked);
+            self.link(&weak, &[], false, &mut linked);
             counters.linked_again += weak.len();
             counters.orphans += linked.orphans;
             counters.evaluations += linked.forward_evaluations + linked.reverse_evaluations;
