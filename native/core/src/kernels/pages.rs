@@ -41,8 +41,12 @@ impl<T: Zeroable> Pages<T> {
         let is_large = layout.size() >= LARGE_BYTES_MIN;
         let before = if is_large { LARGE_PAGE_BYTES } else { 0 };
         let mapped = (layout.size() + before).max(1);
-        let map = MmapOptions::new().len(mapped).no_reserve_swap().map_anon();
-        let Ok(mut map) = map else {
+        let mut options = MmapOptions::new();
+        options.len(mapped);
+        if cfg!(not(miri)) {
+            options.no_reserve_swap();
+        }
+        let Ok(mut map) = options.map_anon() else {
             handle_alloc_error(layout);
         };
         if is_large {
