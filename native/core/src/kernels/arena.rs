@@ -60,7 +60,10 @@ impl<T: Zeroable> Arena<T> {
         let (chunk, row) = locate(slot);
         let rows = FIRST_CHUNK_ROWS << chunk;
         let pages = self.chunks.get(chunk).map(|cell| {
-            self.rows_end.fetch_max(slot as usize + 1, Relaxed);
+            // Most rows were written before: their writers need not take turns.
+            if self.rows_end.load(Relaxed) <= slot as usize {
+                self.rows_end.fetch_max(slot as usize + 1, Relaxed);
+            }
             cell.get_or_init(|| Pages::zeroed(rows * self.row_len))
         });
         match pages.and_then(|pages| self.row_of(pages, row)) {
