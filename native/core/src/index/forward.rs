@@ -118,8 +118,10 @@ impl Builder {
         let key = |(&other, &distance): (&Slot, &f32)| candidate::key(distance, other);
         keys.extend(pairs.by_ref().take(near_count).map(key));
         candidate::keep_nearest(keys, parameters.candidates_kept());
-        keys.extend(pairs.map(key));
-        keys.sort_unstable();
+        if near_count < slots.len() {
+            keys.extend(pairs.map(key));
+            keys.sort_unstable();
+        }
         let candidates = keys.iter().map(|&key| candidate(key));
         let limit = parameters.links_kept();
         forward.evaluations +=
