@@ -117,7 +117,7 @@ impl Graph {
         self.space.encode_query(vector, self.codes.row_bytes())
     }
 
-    /// Bytes allocated for codes and links; not all need be backed by memory yet.
+    /// Bytes of codes and links up to the last row that was written.
     pub fn bytes(&self) -> usize {
         self.codes.bytes() + self.links.bytes()
     }
