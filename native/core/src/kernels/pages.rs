@@ -53,11 +53,7 @@ impl<T: Zeroable> Pages<T> {
             advise(&map);
         }
         let begin = map.as_mut_ptr();
-        let skipped = if is_large {
-            begin.align_offset(LARGE_PAGE_BYTES).min(before)
-        } else {
-            0
-        };
+        let skipped = begin.align_offset(LARGE_PAGE_BYTES).min(before);
         // SAFETY: at most `before` bytes are skipped, and behind them the map has room for all
         // values. `begin` is a page's, so the values are aligned whether any are skipped or not.
         let first = unsafe { NonNull::new_unchecked(begin.add(skipped)) }.cast();
