@@ -179,22 +179,20 @@ pub fn search(
     request: &SearchRequest,
     batch: &Batch,
 ) -> (Vec<u8>, usize) {
-    let mut found = collection.search(snapshot, request, &batch.gate);
-    let queries = request.queries.par_chunks(PIECE_QUERIES);
-    let pieces: Vec<SearchPiece> = queries
-        .zip(found.par_chunks_mut(PIECE_QUERIES))
-        .enumerate()
-        .map(|(place, (queries, found))| {
+    let found = collection.search(snapshot, request, &batch.gate);
+    let asked = request.queries.par_iter().zip(found).enumerate();
+    let pieces: Vec<SearchPiece> = asked
+        .chunks(PIECE_QUERIES)
+        .map(|asked| {
+            let answered = asked.into_iter().map(|(index, (query, found))| {
+                let result = with_records(collection, snapshot, query, found);
+                (index, &query.query_id, result)
+            });
             // The ids of all are asked for before the first is written.
-            let results: Vec<QueryResult<'_>> = queries
-                .iter()
-                .zip(found)
-                .map(|(query, found)| with_records(collection, snapshot, query, found))
-                .collect();
+            let answered: Vec<_> = answered.collect();
             let mut piece = SearchPiece::default();
-            let indexes = place * PIECE_QUERIES..;
-            for ((index, query), result) in indexes.zip(queries).zip(&results) {
-                piece.push(index, &query.query_id, result);
+            for (index, query_id, result) in &answered {
+                piece.push(*index, query_id, result);
             }
             piece
         })
@@ -208,7 +206,7 @@ fn with_records<'s>(
     collection: &Collection,
     snapshot: &'s Snapshot,
     query: &batch::Query,
-    found: &mut Found,
+    found: Found,
 ) -> QueryResult<'s> {
     let read = |found: crate::collection::Match| {
         // A match has no version on the wire; get and list tell it.
@@ -222,8 +220,8 @@ fn with_records<'s>(
             score: found.score,
         })
     };
-    let matches = std::mem::replace(&mut found.matches, Ok(Vec::new()));
-    let matches = matches.and_then(|matches| matches.into_iter().map(read).collect());
+    let read_all = |matches: Vec<_>| matches.into_iter().map(read).collect();
+    let matches = found.matches.and_then(read_all);
     QueryResult {
         matches,
         time: found.elapsed,
