@@ -50,6 +50,12 @@ fn out_of_time(store: &Store, name: &str, body: &Value) -> Value {
     reply.recv().unwrap()
 }
 
+/// The reply tells this in the field, and that what it waited for was not reached.
+fn assert_applied(reply: &Value, field: &str, value: Value) {
+    let told = [&reply[field], &reply["reached"]];
+    assert_eq!(told, [&value, &json!("applied")], "{reply}");
+}
+
 #[test]
 fn a_wait_that_runs_out_of_time_is_answered_with_the_level_reached() {
     let store = open(memory());
@@ -60,27 +66,15 @@ fn a_wait_that_runs_out_of_time_is_answered_with_the_level_reached() {
         "idempotency_key": "k",
     });
     let first = out_of_time(&store, "first", &keyed);
-    assert_eq!(
-        [&first["inserted_count"], &first["reached"]],
-        [&json!(2), &json!("applied")],
-        "{first}"
-    );
+    assert_applied(&first, "inserted_count", json!(2));
     let replay = out_of_time(&store, "replay", &keyed);
-    assert_eq!(
-        [&replay["replayed"], &replay["reached"]],
-        [&json!(true), &json!("applied")],
-        "{replay}"
-    );
+    assert_applied(&replay, "replayed", json!(true));
     let same = json!({
         "collection": "records", "vectors": rows(0, 2), "wait_for": "indexed",
         "on_conflict": "skip",
     });
     let skipped = out_of_time(&store, "skipped", &same);
-    assert_eq!(
-        [&skipped["skipped_count"], &skipped["reached"]],
-        [&json!(2), &json!("applied")],
-        "{skipped}"
-    );
+    assert_applied(&skipped, "skipped_count", json!(2));
     drop(release);
     assert_eq!(call(&store, "insert", keyed, &[])["reached"], "indexed");
 }
