@@ -1,4 +1,5 @@
 import { cancelBatch } from './cancel.js';
+import { TIMER_MS_MAX } from './deadline.js';
 import { VolleyError } from './errors.js';
 import type { CallContext, Door, Reply } from './native/door.js';
 import type { WireOptions } from './options.js';
@@ -95,9 +96,6 @@ export class InterruptibleCall {
     return this.#stopping;
   }
 }
-
-/** The longest time that a timer of Node can have. */
-export const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** The error of a call that was cancelled before it began. */
 export function cancelled(cause: unknown): VolleyError {

@@ -1,5 +1,5 @@
+import { Deadline } from '../deadline.js';
 import { VolleyError } from '../errors.js';
-import { TIMER_MS_MAX } from '../interrupt.js';
 
 /** The least time that is told as left, in milliseconds: a server takes no 0. */
 const LEFT_MS_MIN = 0.001;
@@ -8,8 +8,7 @@ const LEFT_MS_MIN = 0.001;
 export class RunningCall {
   readonly #stopping = new AbortController();
   readonly #closing: AbortSignal;
-  readonly #deadlineAt: number | undefined;
-  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #deadline: Deadline | undefined;
   #hasEnded = false;
   #tellEnd = () => {};
   /** Settled with the call's answer. */
@@ -22,9 +21,7 @@ export class RunningCall {
     closing.addEventListener('abort', this.#close, { once: true });
     if (closing.aborted) this.#close();
     if (deadlineMs === undefined) return;
-    this.#deadlineAt = performance.now() + deadlineMs;
-    const late = () => this.stop(deadlineExceeded(deadlineMs));
-    this.#timer = setTimeout(late, Math.min(deadlineMs, TIMER_MS_MAX));
+    this.#deadline = new Deadline(deadlineMs, () => this.stop(deadlineExceeded(deadlineMs)));
   }
 
   /** Aborted with a `VolleyError` when nothing more is to be tried. */
@@ -34,8 +31,8 @@ export class RunningCall {
 
   /** Milliseconds until the deadline, more than 0; `undefined` where there is none. */
   get leftMs(): number | undefined {
-    if (this.#deadlineAt === undefined) return undefined;
-    return Math.max(this.#deadlineAt - performance.now(), LEFT_MS_MIN);
+    if (this.#deadline === undefined) return undefined;
+    return Math.max(this.#deadline.leftMs, LEFT_MS_MIN);
   }
 
   get hasEnded(): boolean {
@@ -52,7 +49,7 @@ export class RunningCall {
     this.#hasEnded = true;
     this.#tellEnd();
     this.#closing.removeEventListener('abort', this.#close);
-    clearTimeout(this.#timer);
+    this.#deadline?.end();
   }
 
   readonly #close = () => this.stop(this.#closing.reason as VolleyError);

@@ -1,3 +1,4 @@
+import { Deadline } from '../deadline.js';
 import { VolleyError } from '../errors.js';
 import type { StreamRules } from './options.js';
 
@@ -21,11 +22,11 @@ export function listenOutside(
   };
   signal?.addEventListener('abort', cancel, { once: true });
   closing.addEventListener('abort', close, { once: true });
-  const timer = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs);
+  const deadline = deadlineMs === undefined ? undefined : new Deadline(deadlineMs, late);
   if (signal?.aborted) cancel();
   return () => {
     signal?.removeEventListener('abort', cancel);
     closing.removeEventListener('abort', close);
-    clearTimeout(timer);
+    deadline?.end();
   };
 }

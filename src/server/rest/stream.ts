@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Deadline } from '../../deadline.js';
 import { VolleyError } from '../../errors.js';
-import { TIMER_MS_MAX, unlessAborted } from '../../interrupt.js';
+import { unlessAborted } from '../../interrupt.js';
 import type { CallContext } from '../../native/door.js';
 import type { Engine } from '../engine.js';
 import type { Pass } from '../gate.js';
@@ -60,7 +61,12 @@ export async function writeLines(
   stream: LineStream,
 ): Promise<{ code: string; bytesIn: number; bytesOut: number }> {
   refuseUnfit(stream);
-  const deadline = new Deadline(stream.context.deadlineMs);
+  const { deadlineMs } = stream.context;
+  const late = new AbortController();
+  const deadline =
+    deadlineMs === undefined
+      ? undefined
+      : new Deadline(deadlineMs, () => late.abort(deadlineExceeded(deadlineMs)));
   const summary: Summary = { operations: 0, failed_count: 0 };
   const sizes = { bytesIn: 0, bytesOut: 0 };
   const gone = new AbortController();
@@ -78,7 +84,7 @@ export async function writeLines(
   try {
     let next = chunks.next();
     for (;;) {
-      const chunk = await unlessAborted(deadline.signal, next);
+      const chunk = await unlessAborted(late.signal, next);
       if (chunk === undefined) break;
       // What is wrong before the first batch is a refusal like any other.
       if (!response.headersSent) response.writeHead(200, { 'content-type': NDJSON_TYPE });
@@ -101,7 +107,7 @@ export async function writeLines(
       response.write(`${JSON.stringify(ending(stream, error, summary))}\n`);
     }
   } finally {
-    deadline.end();
+    deadline?.end();
     left.abort();
     await chunks.leave();
   }
@@ -168,34 +174,10 @@ class ReservedChunks {
   }
 }
 
-/** The time that a whole body of lines may take. */
-class Deadline {
-  readonly #late = new AbortController();
-  readonly #at: number | undefined;
-  readonly #timer: NodeJS.Timeout | undefined;
-
-  constructor(deadlineMs: number | undefined) {
-    if (deadlineMs === undefined) return;
-    this.#at = performance.now() + deadlineMs;
-    const message = `the deadline of ${deadlineMs} ms has passed`;
-    const details = { deadline_ms: deadlineMs };
-    const error = new VolleyError('DEADLINE_EXCEEDED', message, { retriable: true, details });
-    this.#timer = setTimeout(() => this.#late.abort(error), Math.min(deadlineMs, TIMER_MS_MAX));
-  }
-
-  /** Aborted when it has passed. */
-  get signal(): AbortSignal {
-    return this.#late.signal;
-  }
-
-  /** What a batch that begins now may take. */
-  get context(): CallContext {
-    return this.#at === undefined ? {} : { deadlineMs: Math.max(this.#at - performance.now(), 0) };
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
+function deadlineExceeded(deadlineMs: number): VolleyError {
+  const message = `the deadline of ${deadlineMs} ms has passed`;
+  const details = { deadline_ms: deadlineMs };
+  return new VolleyError('DEADLINE_EXCEEDED', message, { retriable: true, details });
 }
 
 /** A body of lines is many batches: what holds for one alone is refused. */
@@ -225,8 +207,9 @@ const END = Buffer.from(']}');
 function sendChunk(
   { route, engine, fields, context }: LineStream,
   chunk: ReservedChunk,
-  deadline: Deadline,
+  deadline: Deadline | undefined,
 ): Promise<Uint8Array> {
+  const left = deadline === undefined ? {} : { deadlineMs: deadline.leftMs };
   const part = fields.stream_id === undefined ? {} : { offset: offsetOf(fields, chunk) };
   const pieces: Buffer[] = [Buffer.from(`{"${route.stream}":[`)];
   for (const [index, line] of chunk.lines.entries()) {
@@ -240,7 +223,7 @@ function sendChunk(
     format: 'json',
     body: Buffer.concat(pieces),
     collection: fields.collection as string,
-    context: { ...context, ...deadline.context, reservation: chunk.reservation },
+    context: { ...context, ...left, reservation: chunk.reservation },
   });
 }
 
