@@ -15,7 +15,8 @@ test('the curl lines of the README run and print what it says', async (t) => {
   // The port of the README may be taken: only that differs.
   const script = lines.replace('http://localhost:15001', url);
   t.not(script, lines);
-  const shell = spawn('bash', ['-eu', '-c', script]);
+  // What the machine sets up for shells is not of the README.
+  const shell = spawn('bash', ['--norc', '-eu', '-c', script]);
   let output = '';
   for (const stream of [shell.stdout, shell.stderr]) {
     stream.on('data', (chunk) => {
