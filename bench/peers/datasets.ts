@@ -12,12 +12,15 @@ const SOURCES: Record<string, (rows: number | undefined) => Dataset | undefined>
 };
 
 const GENERATED_ROWS = 100_000;
+/** Queries of a generated data set: fewer where there are more pairs than these to compare. */
 const GENERATED_QUERIES = 1000;
+const GENERATED_PAIRS_MAX = 2e8;
 /** Files are written and read in pieces: one call takes at most 2 GiB. */
 const PIECE_BYTES = 1 << 30;
 
 function generated(dimension: number, rows = GENERATED_ROWS): Dataset {
-  return generatedDataset(rows, dimension, GENERATED_QUERIES);
+  const queries = Math.min(GENERATED_QUERIES, Math.ceil(GENERATED_PAIRS_MAX / rows));
+  return generatedDataset(rows, dimension, queries);
 }
 
 /** The names of the data sets of a list, or those that are compared where there is no list. */
