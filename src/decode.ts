@@ -85,12 +85,16 @@ export function decodeSearch<Metadata extends object>(
   return result;
 }
 
-/** Records of a reply, in place: their numbers become a `Float32Array`, metadata stays as it is. */
+/**
+ * Records of a reply, in place: their numbers become a `Float32Array` where they are none yet,
+ * metadata stays as it is.
+ */
 export function decodeRecords<Metadata extends object>(
   records: (VectorRecord<Metadata> | null)[],
 ): void {
   for (const record of records) {
-    if (record?.data !== undefined) record.data = Float32Array.from(record.data);
+    if (record?.data === undefined || record.data instanceof Float32Array) continue;
+    record.data = Float32Array.from(record.data);
   }
 }
 

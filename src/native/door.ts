@@ -7,8 +7,8 @@ export type { CallContext } from './binding.js';
 /** A reply, parsed but not yet checked for its shape. */
 export type Reply = Record<string | symbol, unknown>;
 
-/** What a body, and the reply to it, is written in. */
-export type Format = 'json' | 'float32' | 'protobuf';
+/** What a body, and the reply to it, is written in; `packed` is for this process only. */
+export type Format = 'json' | 'packed' | 'float32' | 'protobuf';
 
 /**
  * The one way to an engine, in this process or behind a server: JSON and numbers in, JSON out,

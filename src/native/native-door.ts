@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { WireOptions } from '../options.js';
 import { binding, type CallContext, type NativeStore } from './binding.js';
 import { type Door, type Format, parseReply, type Reply } from './door.js';
+import { unpackMatches } from './packed.js';
 
 /** The door to the engine in this process. */
 export class NativeDoor implements Door {
@@ -28,7 +29,7 @@ export class NativeDoor implements Door {
     context?: CallContext,
   ): Promise<Reply> {
     const body = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
-    return parseReply(await this.#native.call(verb, 'json', body, block, context));
+    return parsePacked(await this.#native.call(verb, 'packed', body, block, context));
   }
 
   /**
@@ -56,4 +57,14 @@ export class NativeDoor implements Door {
   async close(): Promise<void> {
     parseReply(await this.#native.close());
   }
+}
+
+function parsePacked({ buffer, byteOffset, byteLength }: Uint8Array): Reply {
+  const bytes = Buffer.from(buffer, byteOffset, byteLength);
+  // No JSON has a zero byte.
+  const end = bytes.indexOf(0);
+  if (end === -1) return parseReply(bytes);
+  const reply = parseReply(bytes.subarray(0, end));
+  unpackMatches(reply, bytes.subarray(end + 1));
+  return reply;
 }

@@ -11,6 +11,9 @@ pub enum Format {
     /// A JSON object; a reply, too.
     #[default]
     Json,
+    /// A JSON object; the reply to a search, too, but the ids, scores and vectors of the matches
+    /// stand behind it as columns, see [`super::search_reply`].
+    Packed,
     /// A JSON object on one line, and behind the line's end the block: float32 numbers, little
     /// endian, end to end. The reply is JSON.
     Float32,
@@ -27,11 +30,12 @@ impl Format {
     pub fn parse(name: &str) -> Result<Self> {
         match name {
             "json" => Ok(Format::Json),
+            "packed" => Ok(Format::Packed),
             "float32" => Ok(Format::Float32),
             "protobuf" => Ok(Format::Protobuf),
             _ => {
                 let name = fields::clip(name);
-                let message = format!("format `{name}` is none of json, float32, protobuf");
+                let message = format!("format `{name}` is none of json, packed, float32, protobuf");
                 Err(Error::new(ErrorCode::Unsupported, message).with("field", "format"))
             }
         }
@@ -45,7 +49,7 @@ impl Format {
         block: Vec<f32>,
     ) -> Result<(Cow<'b, [u8]>, Vec<f32>)> {
         let (json, own) = match self {
-            Format::Json => return Ok((Cow::Borrowed(body), block)),
+            Format::Json | Format::Packed => return Ok((Cow::Borrowed(body), block)),
             Format::Float32 => float32(body)?,
             Format::Protobuf => {
                 let (json, numbers) = protobuf::request(verb, body)?;
@@ -65,7 +69,7 @@ impl Format {
     /// `INTERNAL` where the reply does not fit its message.
     pub fn reply(self, verb: &str, json: Vec<u8>) -> Result<Vec<u8>> {
         match self {
-            Format::Json | Format::Float32 => Ok(json),
+            Format::Json | Format::Packed | Format::Float32 => Ok(json),
             Format::Protobuf => protobuf::reply(verb, &json),
         }
     }

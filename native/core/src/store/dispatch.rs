@@ -310,7 +310,8 @@ impl Call {
 
     fn run_search(&self, collection: &Arc<Collection>, request: &SearchRequest) -> Next {
         let snapshot = collection.snapshot();
-        let (bytes, failed) = reads::search(collection, &snapshot, request, &self.batch);
+        let (batch, format) = (&self.batch, self.shape.format);
+        let (bytes, failed) = reads::search(collection, &snapshot, request, batch, format);
         Next::Reply(bytes, failed)
     }
 

@@ -9,7 +9,7 @@ use super::batches::Batch;
 use super::context::CallContext;
 use super::responder::encoded;
 use crate::batch::{self, QueryResult, Record, SearchRequest};
-use crate::codec::{self, BatchProgress, CollectionInfo, Request, SearchPiece};
+use crate::codec::{self, BatchProgress, CollectionInfo, Format, Request, SearchPiece};
 use crate::collection::{Collection, CollectionConfig, Found, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
 use crate::kernels;
@@ -178,6 +178,7 @@ pub fn search(
     snapshot: &Snapshot,
     request: &SearchRequest,
     batch: &Batch,
+    format: Format,
 ) -> (Vec<u8>, usize) {
     let found = collection.search(snapshot, request, &batch.gate);
     let asked = request.queries.par_iter().zip(found).enumerate();
@@ -190,7 +191,7 @@ pub fn search(
             });
             // The ids of all are asked for before the first is written.
             let answered: Vec<_> = answered.collect();
-            let mut piece = SearchPiece::default();
+            let mut piece = SearchPiece::new(format);
             for (index, query_id, result) in &answered {
                 piece.push(*index, query_id, result);
             }

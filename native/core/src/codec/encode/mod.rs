@@ -2,6 +2,7 @@
 
 pub(super) mod json;
 mod limits;
+mod packed;
 mod read;
 mod small;
 mod write;

@@ -1,0 +1,58 @@
+//! The matches of a search as columns, which a caller in this process reads many times faster
+//! than JSON.
+
+use super::json::append;
+use crate::batch::Match;
+
+/// Ids, scores and vectors of matches, in the matches' order.
+///
+/// A score is written as the float64 that its JSON stands for: both forms of a reply tell the
+/// same number.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    /// Float64 each.
+    scores: Vec<u8>,
+    /// The numbers of all vectors, float32 each.
+    numbers: Vec<u8>,
+    /// Lengths of the ids in UTF-16 units, as JavaScript counts; two bytes each.
+    lengths: Vec<u8>,
+    /// All ids end to end.
+    ids: Vec<u8>,
+    text: Vec<u8>,
+}
+
+impl Columns {
+    /// Adds a match.
+    pub fn push(&mut self, Match { record, score }: &Match<'_>) {
+        self.text.clear();
+        append(&mut self.text, score);
+        let told = fast_float2::parse(&self.text).unwrap_or(f64::from(*score));
+        self.scores.extend(told.to_le_bytes());
+        let numbers = record.data.iter().flat_map(|data| data.iter());
+        let bytes = numbers.flat_map(|number| number.to_le_bytes());
+        self.numbers.extend(bytes);
+        let length = record.id.encode_utf16().count() as u16;
+        self.lengths.extend(length.to_le_bytes());
+        self.ids.extend_from_slice(record.id.as_bytes());
+    }
+
+    /// Writes some columns as one: how many matches and how many numbers there are (four bytes
+    /// each), then the scores, the numbers, the lengths and the ids; all little endian.
+    pub fn append_joined(columns: &[&Columns], out: &mut Vec<u8>) {
+        let bytes_of = |part: fn(&Columns) -> &[u8]| columns.iter().map(move |all| part(all));
+        let scores = bytes_of(|columns| &columns.scores);
+        let numbers = bytes_of(|columns| &columns.numbers);
+        let total = |parts: &mut dyn Iterator<Item = &[u8]>| parts.map(<[u8]>::len).sum::<usize>();
+        for count in [
+            total(&mut scores.clone()) / size_of::<f64>(),
+            total(&mut numbers.clone()) / size_of::<f32>(),
+        ] {
+            out.extend((count as u32).to_le_bytes());
+        }
+        let lengths = bytes_of(|columns| &columns.lengths);
+        let ids = bytes_of(|columns| &columns.ids);
+        for part in scores.chain(numbers).chain(lengths).chain(ids) {
+            out.extend_from_slice(part);
+        }
+    }
+}
