@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { type Contender, EF_CONSTRUCTION, M, oneAndAll, peer, type Setting } from '../engine.js';
 import { versionOf } from './versions.js';
 
@@ -37,7 +38,7 @@ async function openUsearch(setting: Setting, quantization: string) {
       multi: false,
     });
   const path = join(setting.folder, 'index.usearch');
-  let index = make(64);
+  let index: UsearchIndex | undefined = make(64);
   let saved = false;
   let tunedTo = 64;
   let threads = setting.threads;
@@ -56,21 +57,26 @@ async function openUsearch(setting: Setting, quantization: string) {
       vectors: Float32Array;
     }) {
       const keys = BigUint64Array.from({ length: count }, (_, place) => BigInt(firstRow + place));
-      index.add(keys, vectors, setting.threads);
+      index?.add(keys, vectors, setting.threads);
     },
     indexed() {},
-    tune(efSearch: number, searchThreads: number) {
+    async tune(efSearch: number, searchThreads: number) {
       threads = searchThreads;
       if (efSearch === tunedTo) return;
       // The width of the beam is fixed when an index is made: the same index is loaded into one
       // of another width.
-      if (!saved) index.save(path);
+      if (!saved) index?.save(path);
       saved = true;
+      // An index has gigabytes that the collector knows nothing of.
+      index = undefined;
+      globalThis.gc?.();
+      await setImmediate();
       index = make(efSearch);
       index.load(path);
       tunedTo = efSearch;
     },
     search(queries: Float32Array, k: number) {
+      if (index === undefined) throw new Error('no index is loaded');
       const { keys } = index.search(queries, k, threads);
       const count = queries.length / dimension;
       return Array.from({ length: count }, (_, query) => keys.subarray(query * k, (query + 1) * k));
