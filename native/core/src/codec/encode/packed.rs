@@ -39,20 +39,23 @@ impl Columns {
     /// Writes some columns as one: how many matches and how many numbers there are (four bytes
     /// each), then the scores, the numbers, the lengths and the ids; all little endian.
     pub fn append_joined(columns: &[&Columns], out: &mut Vec<u8>) {
-        let bytes_of = |part: fn(&Columns) -> &[u8]| columns.iter().map(move |all| part(all));
-        let scores = bytes_of(|columns| &columns.scores);
-        let numbers = bytes_of(|columns| &columns.numbers);
-        let total = |parts: &mut dyn Iterator<Item = &[u8]>| parts.map(<[u8]>::len).sum::<usize>();
-        for count in [
-            total(&mut scores.clone()) / size_of::<f64>(),
-            total(&mut numbers.clone()) / size_of::<f32>(),
-        ] {
+        let parts: [fn(&Columns) -> &[u8]; 4] = [
+            |columns| &columns.scores,
+            |columns| &columns.numbers,
+            |columns| &columns.lengths,
+            |columns| &columns.ids,
+        ];
+        let [scores, numbers, ..] = parts.map(|part| {
+            let bytes = columns.iter().map(|columns| part(columns).len());
+            bytes.sum::<usize>()
+        });
+        for count in [scores / size_of::<f64>(), numbers / size_of::<f32>()] {
             out.extend((count as u32).to_le_bytes());
         }
-        let lengths = bytes_of(|columns| &columns.lengths);
-        let ids = bytes_of(|columns| &columns.ids);
-        for part in scores.chain(numbers).chain(lengths).chain(ids) {
-            out.extend_from_slice(part);
+        for part in parts {
+            columns
+                .iter()
+                .for_each(|columns| out.extend_from_slice(part(columns)));
         }
     }
 }
