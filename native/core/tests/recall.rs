@@ -177,7 +177,9 @@ fn what_searches_cost_is_counted() {
     search(&store, &queries, json!({"ef_search": 64}));
     let searches = &info(&store)["searches"];
     assert_eq!(searches["queries"], 3);
-    assert_eq!(searches["exact"], 3 * 14);
+    // Ten matches, and at most four more that codes cannot tell from them.
+    let exact = searches["exact"].as_u64().unwrap();
+    assert!((3 * 10..=3 * 14).contains(&exact), "{exact}");
     for counter in ["leaders", "evaluations"] {
         let count = searches[counter].as_u64().unwrap();
         assert!(

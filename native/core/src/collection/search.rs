@@ -178,7 +178,7 @@ impl<'a> Searcher<'a> {
                     None => Default::default(),
                 };
                 let mut found = self.completed(&asked, found, &tail, scratch, &mut costs);
-                found.truncate(asked.wanted);
+                found.truncate(self.uncertain_count(&asked, &found));
                 Ok((asked, found))
             })
             .collect();
@@ -188,6 +188,22 @@ impl<'a> Searcher<'a> {
         let found = matches.into_iter();
         let found = found.map(|matches| Found { matches, elapsed }).collect();
         (found, costs)
+    }
+
+    /// How many of the nearest by codes may be among the nearest by exact score.
+    fn uncertain_count(&self, asked: &Asked<'_>, found: &[Candidate]) -> usize {
+        let wanted = found.len().min(asked.wanted);
+        let limit = wanted.min(asked.query.limit);
+        let (Some(last), Some(_)) = (found[..limit].last(), asked.ef) else {
+            return wanted;
+        };
+        let off = |found: &Candidate| self.graph.uncertainty(&asked.codes, found);
+        let farthest = last.distance + off(last);
+        let others = found[limit..wanted].iter();
+        limit
+            + others
+                .take_while(|found| found.distance - off(found) <= farthest)
+                .count()
     }
 
     /// What the graph and the tail hold for those queries that have a beam, in their order.

@@ -1,5 +1,6 @@
 //! What searches and the indexer share: the code rows and the links of layer 0.
 
+use super::candidate::Candidate;
 use super::codes::CodeSpace;
 use super::links::LinkRows;
 use super::metric::Metric;
@@ -117,6 +118,20 @@ impl Graph {
         self.space.encode_query(vector, self.codes.row_bytes())
     }
 
+    /// How much nearer or farther than its codes say a row may be: four standard deviations of
+    /// what rounding both vectors to codes adds to half their squared distance. Without bound for
+    /// dot products, whose codes shorten rows that are longer than their limit.
+    pub fn uncertainty(&self, query: &CodeQuery, found: &Candidate) -> f32 {
+        if self.parameters.metric == Metric::DotProduct {
+            return f32::INFINITY;
+        }
+        let scale = self.codes.scale_and_bias(found.slot).0;
+        // A number is off by up to half its scale either way, and only what is off along the line
+        // between the two vectors counts.
+        let variance = (query.scale * query.scale + scale * scale) / 12.0;
+        4.0 * (2.0 * found.distance.max(0.0) * variance).sqrt()
+    }
+
     /// Bytes of codes and links up to the last row that was written.
     pub fn bytes(&self) -> usize {
         self.codes.bytes() + self.links.bytes()
@@ -185,5 +200,71 @@ impl Graph {
     pub(super) fn distances(&self, query: &CodeQuery, slots: &[Slot], out: &mut Vec<f32>) {
         out.resize(slots.len(), 0.0);
         self.kernels.distances(query, &self.codes, slots, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIMENSION: usize = 96;
+    const ROWS: u32 = 200;
+
+    /// Rows of all lengths, the same on every machine.
+    fn vector(seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+        let mut number = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state >> 8) / f64::from(1 << 24) - 0.5
+        };
+        let length = 1.0 + number();
+        (0..DIMENSION).map(|_| (length * number()) as f32).collect()
+    }
+
+    fn half_squared_distance(metric: Metric, left: &[f32], right: &[f32]) -> f64 {
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            let pairs = a.iter().zip(b);
+            pairs.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+        };
+        let (l, r, both) = (dot(left, left), dot(right, right), dot(left, right));
+        match metric {
+            Metric::Cosine => 1.0 - both / (l * r).sqrt(),
+            _ => (l + r) / 2.0 - both,
+        }
+    }
+
+    #[test]
+    fn codes_are_off_by_less_than_the_uncertainty_and_not_by_far_less() {
+        for metric in [Metric::Cosine, Metric::Euclidean] {
+            let graph = Graph::new(IndexParameters::new(DIMENSION, metric));
+            let asked = vector(ROWS);
+            let query = graph.query(&asked);
+            let slots: Vec<Slot> = (0..ROWS).collect();
+            slots
+                .iter()
+                .for_each(|&slot| graph.encode(slot, &vector(slot)));
+            let mut distances = Vec::new();
+            graph.distances(&query, &slots, &mut distances);
+            let mut largest = 0.0f64;
+            for (&slot, &distance) in slots.iter().zip(&distances) {
+                let true_distance = half_squared_distance(metric, &asked, &vector(slot));
+                let off = (f64::from(distance) - true_distance).abs();
+                let uncertainty = graph.uncertainty(&query, &Candidate { distance, slot });
+                largest = largest.max(off / f64::from(uncertainty));
+            }
+            assert!((0.4..1.0).contains(&largest), "{metric:?}: {largest}");
+        }
+    }
+
+    #[test]
+    fn dot_products_are_never_certain() {
+        let graph = Graph::new(IndexParameters::new(DIMENSION, Metric::DotProduct));
+        graph.encode(0, &vector(0));
+        let found = Candidate {
+            distance: 0.5,
+            slot: 0,
+        };
+        let uncertainty = graph.uncertainty(&graph.query(&vector(1)), &found);
+        assert!(uncertainty.is_infinite());
     }
 }
