@@ -12,6 +12,14 @@ import type {
 
 type Wire = Record<string, unknown>;
 
+interface WireQueryResult<Metadata extends object> {
+  query_id: string;
+  results: QueryResult<Metadata>['results'];
+  query_time_ms: number;
+  status: QueryResult['status'];
+  error?: Wire;
+}
+
 const camelNames = new Map<string, string>();
 
 /** `ef_search` -> `efSearch`. */
@@ -74,12 +82,14 @@ export function decodeSearch<Metadata extends object>(
 ): SearchResult<Metadata> {
   const result = camelKeys(reply) as unknown as SearchResult<Metadata>;
   result.errors = failures(result.errors, refused);
-  result.batchResults = result.batchResults.map((wire, index) => {
-    const answer = camelKeys(wire as unknown as Wire) as unknown as QueryResult<Metadata>;
-    decodeRecords(answer.results);
+  const answers = reply.batch_results as WireQueryResult<Metadata>[];
+  result.batchResults = answers.map((wire, index) => {
+    const { query_id: queryId, results, query_time_ms: queryTimeMs, status, error } = wire;
+    decodeRecords(results);
+    const answer: QueryResult<Metadata> = { queryId, results, queryTimeMs, status };
     const refusal = refused.get(index);
     if (refusal !== undefined) answer.error = refusal.failure;
-    else if (answer.error !== undefined) answer.error = camelKeys(answer.error) as Failure;
+    else if (error !== undefined) answer.error = camelKeys(error) as unknown as Failure;
     return answer;
   });
   return result;
