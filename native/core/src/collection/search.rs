@@ -73,7 +73,7 @@ struct Asked<'a> {
     vector: &'a [f32],
     codes: CodeQuery,
     scope: &'a Scope,
-    /// Candidates that are scored exactly.
+    /// Candidates that are scored exactly, at most.
     wanted: usize,
     /// Width of the beam, at first; `None` = comparison with each record.
     ef: Option<usize>,
@@ -457,8 +457,8 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
-/// How many candidates are scored exactly: codes may swap neighbors that are nearly equal, so a
-/// few more than asked for (measured: 14 for 10 keeps what 40 keep).
+/// How many candidates are scored exactly at most: codes may swap neighbors that are nearly
+/// equal, so a few more than asked for (measured: 14 for 10 keeps what 40 keep).
 fn exact_count(limit: usize) -> usize {
     limit + (limit * 2 / 5).max(4)
 }
