@@ -7,6 +7,13 @@ interface PackedQuery {
   data_length?: number;
 }
 
+/** A match with what stands in the columns. */
+interface UnpackedMatch {
+  id: string;
+  score: number;
+  data?: Float32Array;
+}
+
 /**
  * Puts the matches of a packed reply where JSON would have them, their vectors as `Float32Array`.
  *
@@ -25,20 +32,21 @@ export function unpackMatches(reply: Reply, packed: Uint8Array): void {
   let [match, idAt, numberAt] = [0, 0, 0];
   for (const query of reply.batch_results as PackedQuery[]) {
     const { results, data_length } = query;
-    const described = typeof results === 'number' ? undefined : results;
-    const end = match + (described?.length ?? (results as number));
-    const found: object[] = [];
-    for (; match < end; match++) {
+    const [count, described] = typeof results === 'number' ? [results] : [results.length, results];
+    const found: UnpackedMatch[] = [];
+    for (let place = 0; place < count; place++) {
       const length = lengths[match] as number;
-      const named = { id: ids.substring(idAt, idAt + length), score: scores[match] };
-      idAt += length;
-      if (data_length === undefined) {
-        found.push(described === undefined ? named : { ...named, ...described[found.length] });
-        continue;
+      const unpacked: UnpackedMatch = {
+        id: ids.substring(idAt, idAt + length),
+        score: scores[match] as number,
+      };
+      if (data_length !== undefined) {
+        unpacked.data = numbers.slice(numberAt, numberAt + data_length);
+        numberAt += data_length;
       }
-      const data = numbers.slice(numberAt, numberAt + data_length);
-      numberAt += data_length;
-      found.push({ ...named, data, ...described?.[found.length] });
+      found.push(described === undefined ? unpacked : Object.assign(unpacked, described[place]));
+      idAt += length;
+      match += 1;
     }
     query.results = found;
     delete query.data_length;
