@@ -38,7 +38,7 @@ async function openUsearch(setting: Setting, quantization: string) {
       multi: false,
     });
   const path = join(setting.folder, 'index.usearch');
-  let index: UsearchIndex | undefined = make(64);
+  let index = make(64);
   let saved = false;
   let tunedTo = 64;
   let threads = setting.threads;
@@ -57,7 +57,7 @@ async function openUsearch(setting: Setting, quantization: string) {
       vectors: Float32Array;
     }) {
       const keys = BigUint64Array.from({ length: count }, (_, place) => BigInt(firstRow + place));
-      index?.add(keys, vectors, setting.threads);
+      index.add(keys, vectors, setting.threads);
     },
     indexed() {},
     async tune(efSearch: number, searchThreads: number) {
@@ -65,18 +65,16 @@ async function openUsearch(setting: Setting, quantization: string) {
       if (efSearch === tunedTo) return;
       // The width of the beam is fixed when an index is made: the same index is loaded into one
       // of another width.
-      if (!saved) index?.save(path);
+      if (!saved) index.save(path);
       saved = true;
-      // An index has gigabytes that the collector knows nothing of.
-      index = undefined;
+      index = make(efSearch);
+      // The one before has gigabytes that the collector knows nothing of.
       globalThis.gc?.();
       await setImmediate();
-      index = make(efSearch);
       index.load(path);
       tunedTo = efSearch;
     },
     search(queries: Float32Array, k: number) {
-      if (index === undefined) throw new Error('no index is loaded');
       const { keys } = index.search(queries, k, threads);
       const count = queries.length / dimension;
       return Array.from({ length: count }, (_, query) => keys.subarray(query * k, (query + 1) * k));
