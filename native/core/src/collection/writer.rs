@@ -4,6 +4,7 @@ mod staging;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use super::apply::Applier;
@@ -19,11 +20,11 @@ use crate::batch::{
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::FilterChanges;
-use crate::log::{Batch, Location, LogWriter};
+use crate::log::{Batch, Location, LogWriter, UnwrittenBatch};
 use crate::record::Sequence;
 
 /// Rows of a batch from which on applying them takes as long as it takes to have a thread.
-const SYNC_BESIDE_ROWS_MIN: usize = 128;
+const WRITE_BESIDE_ROWS_MIN: usize = 128;
 
 type Published = Box<dyn FnOnce() + Send>;
 
@@ -187,19 +188,24 @@ impl Writer {
         if !terms.gate.pass() {
             return Err(stopped());
         }
-        let appended = self.log.append(sequence, batch);
+        let begun = self.log.begin(sequence, batch);
         self.unsynced = true;
-        self.lost |= appended.is_err();
-        let locations = appended?;
+        self.lost |= begun.is_err();
+        let (locations, unwritten) = begun?;
         self.state.files = self.log.files().clone();
         if self.state.slots.is_empty() {
             self.shared
                 .graph
                 .bound_length(&mut rows.iter().filter_map(Row::vector));
         }
-        let syncs =
-            is_last && self.durability == Durability::Always && rows.len() >= SYNC_BESIDE_ROWS_MIN;
-        let synced = self.apply(sequence, &rows, &old_texts, locations, syncs);
+        let syncs = is_last && self.durability == Durability::Always;
+        let written =
+            self.write_and_apply(unwritten, syncs, sequence, &rows, &old_texts, locations);
+        if written.is_err() {
+            self.lost = true;
+            self.take_back();
+        }
+        let synced = written?;
         kept.remember(&mut self.state);
         self.state.sequence = sequence;
         self.state.position = self.log.position();
@@ -209,17 +215,23 @@ impl Writer {
         Ok(reply(plan, sequence, terms))
     }
 
-    /// Applies the rows of a batch, while the log is synced beside it where that is asked for.
-    /// Returns whether it was; a sync that failed has poisoned the log, which shows at the next.
-    fn apply(
+    /// Applies the rows of a batch, and writes it to the log: both at the same time where it has
+    /// many rows, since nobody sees either before both are done. Where the log `syncs` at once,
+    /// returns whether it did; a sync that failed has poisoned the log, which shows at the next.
+    fn write_and_apply(
         &mut self,
+        unwritten: UnwrittenBatch,
+        syncs: bool,
         sequence: Sequence,
         rows: &[Row<'_>],
         old_texts: &[Option<String>],
         locations: Vec<Location>,
-        syncs: bool,
-    ) -> bool {
-        let log = &mut self.log;
+    ) -> Result<bool> {
+        let (log, mut unwritten) = (&mut self.log, Some(unwritten));
+        let mut write = || {
+            unwritten.take().map_or(Ok(()), |batch| log.finish(batch))?;
+            Ok(syncs && log.sync().is_ok())
+        };
         let mut applier = Applier {
             state: &mut self.state,
             allocator: &mut self.allocator,
@@ -227,18 +239,22 @@ impl Writer {
             sequence,
             filters: FilterChanges::default(),
         };
-        std::thread::scope(|scope| {
-            let sync = || log.sync();
-            // Where the system refuses a thread, the sync comes later.
-            let sync = syncs
-                .then(move || std::thread::Builder::new().spawn_scoped(scope, sync))
+        let written = std::thread::scope(|scope| {
+            let thread = (rows.len() >= WRITE_BESIDE_ROWS_MIN)
+                .then(|| std::thread::Builder::new().spawn_scoped(scope, &mut write))
                 .and_then(std::io::Result::ok);
             for ((row, old_text), location) in rows.iter().zip(old_texts).zip(locations) {
                 applier.row(row, old_text.as_deref(), location);
             }
             applier.finish();
-            sync.is_some_and(|sync| matches!(sync.join(), Ok(Ok(()))))
-        })
+            thread.map(ScopedJoinHandle::join)
+        });
+        match written {
+            Some(Ok(written)) => written,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            // A few rows, or the system has refused a thread.
+            None => write(),
+        }
     }
 
     /// A chunk must begin where the stream's committed part ends: a gap would lose operations, an
@@ -331,8 +347,12 @@ impl Writer {
     /// After a failed append or sync nobody knows what the disk holds: the log refuses further
     /// writes, and what was applied in this group is taken back before anyone has seen it.
     fn forget_unpublished(&mut self) {
-        self.state = Snapshot::clone(&self.shared.snapshot());
+        self.take_back();
         self.lost = false;
+    }
+
+    fn take_back(&mut self) {
+        self.state = Snapshot::clone(&self.shared.snapshot());
     }
 
     fn time_to_sync(&self) -> Option<Duration> {

@@ -36,7 +36,7 @@ pub use encoder::{Batch, BatchEncoder};
 pub use files::{LogFile, LogFiles, LogMemory, RowGuard};
 pub use reader::{CommittedBatch, Recovery, recover};
 pub use row::{RowKind, RowView};
-pub use writer::{LogWriter, Stage};
+pub use writer::{LogWriter, Stage, UnwrittenBatch};
 
 use serde::{Deserialize, Serialize};
 

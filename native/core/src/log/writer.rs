@@ -55,6 +55,16 @@ pub struct Stage {
     part_count: u32,
 }
 
+/// A batch whose rows have their places and whose last frame is to be written; dropping it leaves
+/// the log as if the batch had failed.
+#[derive(Debug)]
+#[must_use = "a batch that is not finished is not in the log"]
+pub struct UnwrittenBatch {
+    sequence: Sequence,
+    stage: Stage,
+    last: EncodedFrame,
+}
+
 /// Appends batches to the log of one collection.
 ///
 /// A failed append or sync poisons the writer: every later call is `STORE_POISONED`, and the store
@@ -128,6 +138,19 @@ impl LogWriter {
         self.commit_stage(Stage::default(), sequence, batch)
     }
 
+    /// The first half of [`LogWriter::append`]: gives every row its place, and writes all frames
+    /// but the one that commits. [`LogWriter::finish`] is the other half, and the next call.
+    ///
+    /// # Errors
+    /// As [`LogWriter::append`].
+    pub fn begin(
+        &mut self,
+        sequence: Sequence,
+        batch: Batch,
+    ) -> Result<(Vec<Location>, UnwrittenBatch)> {
+        self.begin_commit(Stage::default(), sequence, batch)
+    }
+
     /// Appends rows that [`LogWriter::commit_stage`] will make part of one batch. A new stage is
     /// `Stage::default()`.
     ///
@@ -155,10 +178,21 @@ impl LogWriter {
     /// As [`LogWriter::append`].
     pub fn commit_stage(
         &mut self,
-        mut stage: Stage,
+        stage: Stage,
         sequence: Sequence,
         batch: Batch,
     ) -> Result<Vec<Location>> {
+        let (locations, unwritten) = self.begin_commit(stage, sequence, batch)?;
+        self.finish(unwritten)?;
+        Ok(locations)
+    }
+
+    fn begin_commit(
+        &mut self,
+        mut stage: Stage,
+        sequence: Sequence,
+        batch: Batch,
+    ) -> Result<(Vec<Location>, UnwrittenBatch)> {
         self.refuse_if_poisoned()?;
         let expected = self.end.sequence.saturating_add(1);
         if sequence != expected {
@@ -171,15 +205,36 @@ impl LogWriter {
             for frame in batch.stages {
                 writer.write_part(&mut stage, frame, &mut locations)?;
             }
+            writer.locate(&batch.last, &mut locations)?;
+            let unwritten = UnwrittenBatch {
+                sequence,
+                stage,
+                last: batch.last,
+            };
+            Ok((locations, unwritten))
+        })
+    }
+
+    /// Writes the frame that commits a batch, in the place that [`LogWriter::begin`] gave it.
+    ///
+    /// # Errors
+    /// As [`LogWriter::append`].
+    pub fn finish(&mut self, batch: UnwrittenBatch) -> Result<()> {
+        let UnwrittenBatch {
+            sequence,
+            stage,
+            last,
+        } = batch;
+        self.guarded(|writer| {
             let kind = if stage.id.is_some() {
                 FrameKind::StageCommit
             } else {
                 FrameKind::Commit
             };
-            writer.write(kind, sequence, &stage, batch.last, &mut locations)?;
+            writer.write(kind, sequence, &stage, last)?;
             writer.close_stage(&stage);
             writer.end.sequence = sequence;
-            Ok(locations)
+            Ok(())
         })
     }
 
@@ -194,7 +249,7 @@ impl LogWriter {
         }
         self.guarded(|writer| {
             let nothing = EncodedFrame::empty();
-            writer.write(FrameKind::StageDrop, 0, &stage, nothing, &mut Vec::new())?;
+            writer.write(FrameKind::StageDrop, 0, &stage, nothing)?;
             writer.close_stage(&stage);
             Ok(())
         })
@@ -309,7 +364,8 @@ impl LogWriter {
             stage.id = Some(id);
             self.open_stages.insert(id);
         }
-        self.write(FrameKind::Stage, 0, stage, frame, locations)?;
+        self.locate(&frame, locations)?;
+        self.write(FrameKind::Stage, 0, stage, frame)?;
         stage.part_count += 1;
         Ok(())
     }
@@ -320,6 +376,16 @@ impl LogWriter {
         }
     }
 
+    /// Adds where the rows of the next frame will stand.
+    fn locate(&mut self, next: &EncodedFrame, locations: &mut Vec<Location>) -> Result<()> {
+        let (file, offset) = self.place(next.length())?;
+        locations.extend(next.row_offsets.iter().map(|row| Location {
+            file,
+            offset: offset + row,
+        }));
+        Ok(())
+    }
+
     /// Appends one frame by one call to the storage.
     fn write(
         &mut self,
@@ -327,14 +393,9 @@ impl LogWriter {
         sequence: Sequence,
         stage: &Stage,
         frame: EncodedFrame,
-        locations: &mut Vec<Location>,
     ) -> Result<()> {
         let (file, offset) = self.place(frame.length())?;
         let active = self.active_file()?;
-        locations.extend(frame.row_offsets.iter().map(|row| Location {
-            file,
-            offset: offset + row,
-        }));
         let bytes = frame.with_header(FrameHeader {
             kind,
             sequence,
