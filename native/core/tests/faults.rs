@@ -23,6 +23,9 @@ struct History {
 /// Operations of a group that stands together.
 const GROUP: usize = 5;
 
+/// Operations of a batch that is applied while the log is written.
+const MANY: u64 = 200;
+
 /// How a batch is sent, and what of it must hold together.
 #[derive(Clone, Copy)]
 enum Mode {
@@ -79,7 +82,10 @@ fn scenario(store: &Store, seed: u64) -> History {
             call(store, "compact", json!({"collection": "records"}), &[]);
         }
         let mode = Mode::of_step(step);
-        let count = 1 + random.below(40);
+        let count = match step % 4 {
+            3 => MANY,
+            _ => 1 + random.below(40),
+        };
         let operations: Vec<Value> = (0..count)
             .map(|_| operation(&mut random, 60))
             // An atomic batch of many operations would hardly ever commit if some may fail.
@@ -219,8 +225,10 @@ fn a_poisoned_store_refuses_writes_and_still_reads() {
     let storage = Arc::new(FaultyStorage::in_memory());
     let store = open(storage.clone());
     create(&store, "cosine");
-    let insert = |id: &str| {
-        let vectors = json!([{"id": id, "data": vec![1.0; support::DIMENSION]}]);
+    let insert = |id: &str, count: u64| {
+        let row =
+            |place| json!({"id": format!("{id}{place}"), "data": vec![1.0; support::DIMENSION]});
+        let vectors: Vec<Value> = (0..count).map(row).collect();
         call(
             &store,
             "insert",
@@ -228,12 +236,12 @@ fn a_poisoned_store_refuses_writes_and_still_reads() {
             &[],
         )
     };
-    assert_eq!(insert("a")["inserted_count"], 1);
+    assert_eq!(insert("a", 1)["inserted_count"], 1);
     storage.fail_from(storage.calls() + 1, Fault::DiskFull);
-    let refused = insert("b");
+    let refused = insert("b", MANY);
     assert_eq!(refused["error"]["cause"], "disk_full", "{refused}");
     storage.heal();
-    assert_eq!(insert("c")["error"]["error_code"], "STORE_POISONED");
-    let count = call(&store, "count", json!({"collection": "records"}), &[]);
-    assert_eq!(count["count"], 1);
+    assert_eq!(insert("c", 1)["error"]["error_code"], "STORE_POISONED");
+    let there: Vec<String> = contents(&store).into_keys().collect();
+    assert_eq!(there, ["a0"]);
 }
