@@ -109,6 +109,12 @@ impl Leaf {
         self.split_above = self.split_above.max(2 * self.slots.len());
     }
 
+    /// Makes room for so many more members and for no others.
+    pub fn reserve(&mut self, count: usize) {
+        self.slots.reserve_exact(count);
+        self.panels.reserve(count);
+    }
+
     /// Takes over what was saved beside the members.
     pub fn restore(&mut self, threshold: Threshold, split_above: usize) {
         (self.threshold, self.split_above) = (threshold, split_above);

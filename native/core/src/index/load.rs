@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::assignments::{FAN_OUT, Offer};
+use super::assignments::{Assignments, FAN_OUT, Offer};
 use super::builder::Builder;
 use super::graph::Graph;
 use super::leaders::{LeaderNumber, Leaders};
@@ -95,12 +95,13 @@ impl Builder {
             let code = reader.code(&self.graph)?;
             let threshold = Threshold::from_bits(reader.number()?);
             let split_above = reader.number()? as usize;
-            let joining = self.joining(leader, &reader.list()?)?;
+            let slots = reader.list()?;
+            self.check_members(leader, &slots)?;
             if !self.contains(slot) {
                 return Err(corrupted("a leader"));
             }
             leaders.push((slot, code));
-            members.push(joining);
+            members.push(slots);
             let mut leaf = self.empty_leaf();
             leaf.restore(
                 threshold.ok_or_else(|| corrupted("a threshold"))?,
@@ -116,35 +117,36 @@ impl Builder {
         let (kernels, dimension) = (graph.kernels(), graph.space().code_dimension());
         let restored = Leaders::restore(kernels, dimension, leaders, head.center, head.centered_at);
         let (workspaces, leaders) = (&self.workspaces, &restored);
+        let assignments = &self.assignments;
         self.leaves
             .par_iter_mut()
             .zip(&members)
             .enumerate()
-            .for_each(|(number, (leaf, joining))| {
-                let leader = leaders.code(number as LeaderNumber);
+            .for_each(|(number, (leaf, slots))| {
+                let number = number as LeaderNumber;
+                let leader = leaders.code(number);
+                leaf.reserve(slots.len());
                 workspaces.with(|workspace| {
-                    leaf.apply(graph, &leader, joining.iter().copied(), &mut workspace.leaf);
+                    let joining = joining(assignments, number, slots);
+                    leaf.apply(graph, &leader, joining, &mut workspace.leaf);
                 });
             });
         self.leaders = restored;
         Ok(())
     }
 
-    /// The members of a leaf as rows that join it; each must have the leaf among its own.
-    fn joining(&self, leader: LeaderNumber, slots: &[Slot]) -> Result<Vec<(Slot, Change)>> {
-        let member = |&slot: &Slot| {
-            let mut own = self.assignments.get(slot as usize)?.iter();
-            let assignment = own.find(|assignment| assignment.leaf == leader)?;
-            Some((slot, Change::Join(assignment.distance)))
-        };
-        let joining: Option<Vec<_>> = slots.iter().map(member).collect();
+    /// Checks that the members of a leaf are rows that have it among their own, once each.
+    fn check_members(&self, leader: LeaderNumber, slots: &[Slot]) -> Result<()> {
         let mut sorted = slots.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
         let distinct = sorted.len() == slots.len();
-        joining
-            .filter(|_| distinct)
-            .ok_or_else(|| corrupted("the members of a leaf"))
+        let all_join = joining(&self.assignments, leader, slots).count() == slots.len();
+        if distinct && all_join {
+            Ok(())
+        } else {
+            Err(corrupted("the members of a leaf"))
+        }
     }
 
     /// Checks that links lead to other rows, once each, and counts them.
@@ -164,6 +166,19 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// The rows of some that have a leaf among their own, as members that join it.
+fn joining(
+    assignments: &[Assignments],
+    leaf: LeaderNumber,
+    slots: &[Slot],
+) -> impl Iterator<Item = (Slot, Change)> {
+    slots.iter().filter_map(move |&slot| {
+        let mut own = assignments.get(slot as usize)?.iter();
+        let assignment = own.find(|assignment| assignment.leaf == leaf)?;
+        Some((slot, Change::Join(assignment.distance)))
+    })
 }
 
 fn corrupted(what: &str) -> Error {

@@ -80,6 +80,13 @@ impl Panels {
         self.lines.capacity() * size_of::<PanelLine>()
     }
 
+    /// Makes room for so many more members and for no others.
+    pub fn reserve(&mut self, count: usize) {
+        let panels = (self.len + count).div_ceil(PANEL_MEMBERS);
+        let needed = panels * self.panel_lines();
+        self.lines.reserve_exact(needed - self.lines.len());
+    }
+
     /// Adds a member at the end: the signs and the squared length of its residual.
     ///
     /// # Panics
