@@ -281,6 +281,39 @@ pub fn contents(store: &Store) -> Model {
     }
 }
 
+/// Holds one query's result against the records that it may find: as many as there are, each of
+/// them, with its true score, best first. Returns how many are among the nearest, or a fault.
+pub fn judge(
+    result: &Value,
+    allowed: &Model,
+    metric: &str,
+    query: &[f32],
+    limit: usize,
+) -> Result<usize, String> {
+    let matches = result["results"].as_array().ok_or("no results")?;
+    let exact = exact_search(allowed, metric, query, limit);
+    if matches.len() != exact.len() {
+        return Err(format!("{} matches, not {}", matches.len(), exact.len()));
+    }
+    let (mut last, mut found) = (f64::INFINITY, 0);
+    for one in matches {
+        let id = one["id"].as_str().ok_or("no id")?;
+        let record = allowed.get(id).ok_or(format!("{id} may not be found"))?;
+        let told = one["score"].as_f64().ok_or("no score")?;
+        let truth = score(metric, query, &record.data);
+        if (told - truth).abs() >= 1e-4 * truth.abs().max(1.0) {
+            return Err(format!("{id} has the score {truth}, not {told}"));
+        }
+        if told > last {
+            return Err(format!("{id} comes behind a worse match"));
+        }
+        last = told;
+        let is_near = |(other, score): &(String, f64)| other == id || (score - truth).abs() < 1e-9;
+        found += usize::from(exact.iter().any(is_near));
+    }
+    Ok(found)
+}
+
 /// The ids of the nearest records, by comparing with all of them.
 pub fn exact_search(
     model: &Model,
