@@ -134,6 +134,22 @@ fn equal_rows_are_all_found_and_do_not_hide_others() {
 }
 
 #[test]
+fn a_leaf_that_cannot_be_split_is_left_to_grow() {
+    let mut vectors = rows(1500, 16);
+    vectors.extend(std::iter::repeat_n(clustered(99_999, 16), 2500));
+    vectors.sort_by_key(|vector| hash(vector[0].to_bits().into()) % 7);
+    let built = build(Metric::Cosine, vectors, &[500]);
+    check(&built.builder);
+    let bound = built.builder.empty_leaf().split_above();
+    let leaves = built.builder.leaves.iter();
+    let grown: Vec<_> = leaves.filter(|leaf| leaf.slots().len() > bound).collect();
+    assert!(!grown.is_empty());
+    assert!(grown.iter().all(|leaf| leaf.split_above() > bound));
+    let recall = built.recall(Metric::Cosine, &queries(50, 16), 64, &Selection::All);
+    assert!(recall >= 0.9, "{recall}");
+}
+
+#[test]
 fn a_graph_of_nothing_but_zero_vectors_is_whole() {
     for metric in [Metric::Euclidean, Metric::DotProduct] {
         let built = build(metric, vec![vec![0.0; 40]; 700], &[1, 1, 100, 7]);
