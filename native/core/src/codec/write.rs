@@ -235,15 +235,16 @@ fn column<'a>(
     let Some(column) = fields.list(name)? else {
         return Ok(None);
     };
-    // Only as many as were admitted are collected.
-    let actual = column.elements().count();
-    if actual != count {
+    // No more than were admitted are collected.
+    let entries: Vec<Raw<'a>> = column.elements().take(count + 1).collect();
+    if entries.len() != count {
+        let actual = column.elements().count();
         let message = format!("`{name}` has {actual} entries for {count} ids");
         return Err(Error::invalid(name, message)
             .with("actual", actual)
             .with("expected", count));
     }
-    Ok(Some(column.elements().collect()))
+    Ok(Some(entries))
 }
 
 fn entry<'a>(column: &Option<Vec<Raw<'a>>>, index: usize) -> Option<Raw<'a>> {
