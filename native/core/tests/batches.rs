@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{call, code, contents, create, memory, named, open, rows, send};
+use support::{call, code, contents, create, info, memory, named, open, rows, send};
 use volley_core::storage::faulty::Fault;
 use volley_core::store::{CallContext, Store, StoreOptions};
 
@@ -42,12 +42,7 @@ fn a_key_makes_a_retry_harmless() {
         json!({"vectors": rows(0, 2), "idempotency_key": "k"}),
     );
     assert_eq!(code(&other), "IDEMPOTENCY_MISMATCH");
-    let info = call(
-        &store,
-        "collections.info",
-        json!({"collection": "records"}),
-        &[],
-    );
+    let info = info(&store);
     assert_eq!((&info["sequence"], &info["count"]), (&json!(1), &json!(3)));
 }
 

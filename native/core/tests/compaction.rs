@@ -6,15 +6,13 @@ mod support;
 use std::sync::Arc;
 
 use serde_json::json;
-use support::{call, contents, create, memory, open, rows};
+use support::{call, contents, create, info, memory, open, rows};
 use volley_core::store::Store;
 
 fn log_bytes(store: &Store) -> u64 {
     let header = json!({"collection": "records"});
-    call(store, "indexed", header.clone(), &[]);
-    call(store, "collections.info", header, &[])["log_bytes"]
-        .as_u64()
-        .unwrap()
+    call(store, "indexed", header, &[]);
+    info(store)["log_bytes"].as_u64().unwrap()
 }
 
 /// Writes the same records until the log has become shorter so many times.

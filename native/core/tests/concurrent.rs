@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use support::{Model, Random, apply, call, create, judge, memory, open, operation};
+use support::{Model, Random, apply, call, colour, create, info, judge, memory, open, operation};
 use volley_core::store::Store;
 
 const BATCHES: usize = 120;
 const LIMIT: usize = 10;
-const COLOURS: [&str; 3] = ["red", "green", "blue"];
 
 /// The collection after every batch that was sent, and how many of these were acknowledged.
 struct History {
@@ -94,7 +93,7 @@ impl Query {
     fn any(random: &mut Random) -> Self {
         Query {
             vector: random.vector(),
-            colour: random.one_in(2).then(|| COLOURS[random.below(3) as usize]),
+            colour: random.one_in(2).then(|| colour(random)),
         }
     }
 
@@ -148,12 +147,7 @@ fn run(metric: &str, least_recall: f64) {
         (ended[0].0 + ended[1].0, ended[0].1 + ended[1].1)
     });
     call(&store, "indexed", json!({"collection": "records"}), &[]);
-    let info = call(
-        &store,
-        "collections.info",
-        json!({"collection": "records"}),
-        &[],
-    );
+    let info = info(&store);
     let count = |part: &str, counter: &str| info[part][counter].as_u64().unwrap();
     assert!(count("folds", "blocks") > 10, "{info}");
     assert!(count("repairs", "repairs") > 10, "{info}");

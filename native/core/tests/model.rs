@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::{Model, Random, apply, call, contents, create, judge, open, operation};
+use support::{Model, Random, apply, call, colour, contents, create, judge, open, operation};
 use volley_core::storage::MemoryStorage;
 use volley_core::store::Store;
 
@@ -90,7 +90,7 @@ impl Run {
     fn search(&mut self) {
         let query = self.random.vector();
         let limit = 1 + self.random.below(12) as usize;
-        let colour = ["red", "green", "blue"][self.random.below(3) as usize];
+        let colour = colour(&mut self.random);
         let filtered = self.random.one_in(2);
         let mut header = json!({
             "collection": "records", "queries": [{"query_vector": query}], "limit": limit,

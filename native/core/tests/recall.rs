@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{DIMENSION, Random, call, create, memory, open};
+use support::{DIMENSION, Random, call, create, info, memory, open};
 use volley_core::store::Store;
 
 const RECORDS: usize = 6000;
@@ -68,15 +68,6 @@ fn exact(vectors: &[Vec<f32>], query: &[f32]) -> Vec<usize> {
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     all.truncate(LIMIT);
     all.into_iter().map(|(_, id)| id).collect()
-}
-
-fn info(store: &Store) -> Value {
-    call(
-        store,
-        "collections.info",
-        json!({"collection": "records"}),
-        &[],
-    )
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod support;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::{Model, Random, apply, call, code, contents, create, memory, open, operation, rows};
+use support::{
+    Model, Random, apply, call, code, contents, create, info, memory, open, operation, rows,
+};
 use volley_core::storage::faulty::Fault;
 use volley_core::store::{Store, StoreOptions};
 
@@ -82,12 +84,7 @@ fn a_stream_without_its_commit_leaves_nothing_and_its_space_comes_back() {
             call(&store, "insert", more, &[]);
             call(&store, "compact", json!({"collection": "records"}), &[]);
         }
-        let info = call(
-            &store,
-            "collections.info",
-            json!({"collection": "records"}),
-            &[],
-        );
+        let info = info(&store);
         assert!(
             info["log_bytes"].as_u64() < Some(100_000),
             "crash {crash}: {info}"

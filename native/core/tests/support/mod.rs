@@ -123,6 +123,12 @@ pub fn create(store: &Store, metric: &str) {
     assert_eq!(reply.get("error"), None, "{reply}");
 }
 
+/// What the collection says of itself.
+pub fn info(store: &Store) -> Value {
+    let header = json!({"collection": "records"});
+    call(store, "collections.info", header, &[])
+}
+
 /// A record as the model keeps it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -161,10 +167,14 @@ fn text(random: &mut Random) -> Value {
     }
 }
 
+/// One of three colours, as every record has.
+pub fn colour(random: &mut Random) -> &'static str {
+    ["red", "green", "blue"][random.below(3) as usize]
+}
+
 pub fn metadata(random: &mut Random) -> Value {
     let mut object = Map::new();
-    let colour = ["red", "green", "blue"][random.below(3) as usize];
-    object.insert("colour".into(), json!(colour));
+    object.insert("colour".into(), json!(colour(random)));
     if random.one_in(2) {
         object.insert("size".into(), json!(random.below(20)));
     }
@@ -301,10 +311,12 @@ pub fn judge(
         let record = allowed.get(id).ok_or(format!("{id} may not be found"))?;
         let told = one["score"].as_f64().ok_or("no score")?;
         let truth = score(metric, query, &record.data);
-        if (told - truth).abs() >= 1e-4 * truth.abs().max(1.0) {
+        let is_true = (told - truth).abs() < 1e-4 * truth.abs().max(1.0);
+        if !is_true {
             return Err(format!("{id} has the score {truth}, not {told}"));
         }
-        if told > last {
+        let is_in_order = told <= last;
+        if !is_in_order {
             return Err(format!("{id} comes behind a worse match"));
         }
         last = told;
