@@ -20,7 +20,7 @@ use crate::batch::{
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::FilterChanges;
-use crate::log::{Batch, Location, LogWriter, UnwrittenBatch};
+use crate::log::{Batch, LogWriter, Stage};
 use crate::record::Sequence;
 
 /// Rows of a batch from which on applying them takes as long as it takes to have a thread.
@@ -188,24 +188,14 @@ impl Writer {
         if !terms.gate.pass() {
             return Err(stopped());
         }
-        let begun = self.log.begin(sequence, batch);
         self.unsynced = true;
-        self.lost |= begun.is_err();
-        let (locations, unwritten) = begun?;
-        self.state.files = self.log.files().clone();
-        if self.state.slots.is_empty() {
-            self.shared
-                .graph
-                .bound_length(&mut rows.iter().filter_map(Row::vector));
-        }
         let syncs = is_last && self.durability == Durability::Always;
-        let written =
-            self.write_and_apply(unwritten, syncs, sequence, &rows, &old_texts, locations);
-        if written.is_err() {
+        let logged = self.log_and_apply(sequence, batch, &rows, &old_texts, syncs);
+        if logged.is_err() {
             self.lost = true;
             self.take_back();
         }
-        let synced = written?;
+        let synced = logged?;
         kept.remember(&mut self.state);
         self.state.sequence = sequence;
         self.state.position = self.log.position();
@@ -215,18 +205,23 @@ impl Writer {
         Ok(reply(plan, sequence, terms))
     }
 
-    /// Applies the rows of a batch, and writes it to the log: both at the same time where it has
-    /// many rows, since nobody sees either before both are done. Where the log `syncs` at once,
-    /// returns whether it did; a sync that failed has poisoned the log, which shows at the next.
-    fn write_and_apply(
+    /// Writes a batch to the log and applies its rows: both at the same time where they are many,
+    /// since nobody sees either before both are done. Where the log `syncs` at once, returns whether
+    /// it did; a sync that failed has poisoned the log, which shows at the next.
+    fn log_and_apply(
         &mut self,
-        unwritten: UnwrittenBatch,
-        syncs: bool,
         sequence: Sequence,
+        batch: Batch,
         rows: &[Row<'_>],
         old_texts: &[Option<String>],
-        locations: Vec<Location>,
+        syncs: bool,
     ) -> Result<bool> {
+        let (locations, unwritten) = self.log.begin(Stage::default(), sequence, batch)?;
+        self.state.files = self.log.files().clone();
+        if self.state.slots.is_empty() {
+            let mut vectors = rows.iter().filter_map(Row::vector);
+            self.shared.graph.bound_length(&mut vectors);
+        }
         let (log, mut unwritten) = (&mut self.log, Some(unwritten));
         let mut write = || {
             unwritten.take().map_or(Ok(()), |batch| log.finish(batch))?;

@@ -148,7 +148,7 @@ fn section_header(tag: SectionTag, length: usize) -> [u8; SECTION_HEADER_BYTES] 
     header
 }
 
-/// A batch ready for [`super::LogWriter::append`].
+/// A batch ready for [`super::LogWriter::begin`].
 #[derive(Debug)]
 pub struct Batch {
     /// Frames to be staged first, if the batch is too large for one.

@@ -41,6 +41,13 @@ struct Written {
     stream_offsets: Option<Vec<u8>>,
 }
 
+impl LogWriter {
+    /// Appends a batch that has no stage.
+    fn append(&mut self, sequence: Sequence, batch: Batch) -> Result<Vec<Location>> {
+        self.commit_stage(Stage::default(), sequence, batch)
+    }
+}
+
 fn store(id: &str, dimension: usize) -> Row {
     let vector = (0..dimension).map(|place| place as f32 - 0.5).collect();
     let metadata = br#"{"a":1}"#.to_vec();

@@ -128,34 +128,11 @@ impl LogWriter {
         }
     }
 
-    /// Appends a batch and returns the location of every row, in order. The batch is durable after
-    /// the next [`LogWriter::sync`]; its rows can be read from [`LogWriter::files`] now.
-    ///
-    /// # Errors
-    /// What the disk said, and from then on `STORE_POISONED`. `INTERNAL`, without a trace on the
-    /// disk, if the sequence is not the one after the last.
-    pub fn append(&mut self, sequence: Sequence, batch: Batch) -> Result<Vec<Location>> {
-        self.commit_stage(Stage::default(), sequence, batch)
-    }
-
-    /// The first half of [`LogWriter::append`]: gives every row its place, and writes all frames
-    /// but the one that commits. [`LogWriter::finish`] is the other half, and the next call.
-    ///
-    /// # Errors
-    /// As [`LogWriter::append`].
-    pub fn begin(
-        &mut self,
-        sequence: Sequence,
-        batch: Batch,
-    ) -> Result<(Vec<Location>, UnwrittenBatch)> {
-        self.begin_commit(Stage::default(), sequence, batch)
-    }
-
     /// Appends rows that [`LogWriter::commit_stage`] will make part of one batch. A new stage is
     /// `Stage::default()`.
     ///
     /// # Errors
-    /// As [`LogWriter::append`]; `INTERNAL` if the batch has sections other than rows.
+    /// As [`LogWriter::begin`]; `INTERNAL` if the batch has sections other than rows.
     pub fn append_stage(&mut self, stage: &mut Stage, batch: Batch) -> Result<Vec<Location>> {
         if batch.has_sections {
             return Err(Error::internal(
@@ -175,19 +152,27 @@ impl LogWriter {
     /// these last rows.
     ///
     /// # Errors
-    /// As [`LogWriter::append`].
+    /// As [`LogWriter::begin`].
     pub fn commit_stage(
         &mut self,
         stage: Stage,
         sequence: Sequence,
         batch: Batch,
     ) -> Result<Vec<Location>> {
-        let (locations, unwritten) = self.begin_commit(stage, sequence, batch)?;
+        let (locations, unwritten) = self.begin(stage, sequence, batch)?;
         self.finish(unwritten)?;
         Ok(locations)
     }
 
-    fn begin_commit(
+    /// Gives the rows of a batch their places, returned in order, and writes all frames but the one
+    /// that commits it and its stage: that is for [`LogWriter::finish`], which is the next call.
+    /// Then the rows can be read from [`LogWriter::files`], and after a [`LogWriter::sync`] they are
+    /// durable.
+    ///
+    /// # Errors
+    /// What the disk said, and from then on `STORE_POISONED`. `INTERNAL`, without a trace on the
+    /// disk, if the sequence is not the one after the last.
+    pub fn begin(
         &mut self,
         mut stage: Stage,
         sequence: Sequence,
@@ -218,7 +203,7 @@ impl LogWriter {
     /// Writes the frame that commits a batch, in the place that [`LogWriter::begin`] gave it.
     ///
     /// # Errors
-    /// As [`LogWriter::append`].
+    /// As [`LogWriter::begin`].
     pub fn finish(&mut self, batch: UnwrittenBatch) -> Result<()> {
         let UnwrittenBatch {
             sequence,
@@ -241,7 +226,7 @@ impl LogWriter {
     /// Gives a stage up: its rows are never seen.
     ///
     /// # Errors
-    /// As [`LogWriter::append`].
+    /// As [`LogWriter::begin`].
     #[expect(clippy::needless_pass_by_value, reason = "a stage ends here")]
     pub fn drop_stage(&mut self, stage: Stage) -> Result<()> {
         if stage.id.is_none() {
@@ -258,7 +243,7 @@ impl LogWriter {
     /// Returns when all that was appended is durable.
     ///
     /// # Errors
-    /// As [`LogWriter::append`].
+    /// As [`LogWriter::begin`].
     pub fn sync(&mut self) -> Result<()> {
         self.guarded(|writer| writer.active.as_mut().map_or(Ok(()), sync_active))
     }
