@@ -90,13 +90,15 @@ impl Builder {
     fn load_leaders(&mut self, reader: &mut Reader<'_>, head: Head) -> Result<()> {
         let mut leaders = Vec::new();
         let mut members = Vec::new();
-        for leader in 0..head.leaders as LeaderNumber {
+        for _ in 0..head.leaders {
             let slot = reader.number()?;
             let code = reader.code(&self.graph)?;
             let threshold = Threshold::from_bits(reader.number()?);
             let split_above = reader.number()? as usize;
             let slots = reader.list()?;
-            self.check_members(leader, &slots)?;
+            if !are_distinct(&slots) {
+                return Err(corrupted("the members of a leaf"));
+            }
             if !self.contains(slot) {
                 return Err(corrupted("a leader"));
             }
@@ -108,10 +110,6 @@ impl Builder {
                 split_above,
             );
             self.leaves.push(leaf);
-        }
-        let visits: usize = self.assignments.iter().map(|own| own.iter().count()).sum();
-        if visits != members.iter().map(Vec::len).sum::<usize>() {
-            return Err(corrupted("the members of the leaves"));
         }
         let graph = &self.graph;
         let (kernels, dimension) = (graph.kernels(), graph.space().code_dimension());
@@ -132,21 +130,14 @@ impl Builder {
                 });
             });
         self.leaders = restored;
-        Ok(())
-    }
-
-    /// Checks that the members of a leaf are rows that have it among their own, once each.
-    fn check_members(&self, leader: LeaderNumber, slots: &[Slot]) -> Result<()> {
-        let mut sorted = slots.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
-        let distinct = sorted.len() == slots.len();
-        let all_join = joining(&self.assignments, leader, slots).count() == slots.len();
-        if distinct && all_join {
-            Ok(())
-        } else {
-            Err(corrupted("the members of a leaf"))
+        // Only rows that have a leaf among their own have joined it.
+        let listed: usize = members.iter().map(Vec::len).sum();
+        let joined: usize = self.leaves.iter().map(|leaf| leaf.slots().len()).sum();
+        let visits: usize = self.assignments.iter().map(|own| own.iter().count()).sum();
+        if joined != listed || visits != listed {
+            return Err(corrupted("the members of the leaves"));
         }
+        Ok(())
     }
 
     /// Checks that links lead to other rows, once each, and counts them.
@@ -166,6 +157,13 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+fn are_distinct(slots: &[Slot]) -> bool {
+    let mut sorted = slots.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted.len() == slots.len()
 }
 
 /// The rows of some that have a leaf among their own, as members that join it.
