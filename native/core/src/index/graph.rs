@@ -205,20 +205,17 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::clustered;
     use super::*;
 
     const DIMENSION: usize = 96;
     const ROWS: u32 = 200;
 
-    /// Rows of all lengths, the same on every machine.
+    /// Rows of several lengths.
     fn vector(seed: u32) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
-        let mut number = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f64::from(state >> 8) / f64::from(1 << 24) - 0.5
-        };
-        let length = 1.0 + number();
-        (0..DIMENSION).map(|_| (length * number()) as f32).collect()
+        let length = (1 + seed % 8) as f32;
+        let direction = clustered(seed.into(), DIMENSION).into_iter();
+        direction.map(|number| length * number).collect()
     }
 
     fn half_squared_distance(metric: Metric, left: &[f32], right: &[f32]) -> f64 {
