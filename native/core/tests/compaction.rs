@@ -10,8 +10,7 @@ use support::{call, contents, create, info, memory, open, rows};
 use volley_core::store::Store;
 
 fn log_bytes(store: &Store) -> u64 {
-    let header = json!({"collection": "records"});
-    call(store, "indexed", header, &[]);
+    call(store, "indexed", json!({"collection": "records"}), &[]);
     info(store)["log_bytes"].as_u64().unwrap()
 }
 

@@ -96,7 +96,7 @@ impl Builder {
             let threshold = Threshold::from_bits(reader.number()?);
             let split_above = reader.number()? as usize;
             let slots = reader.list()?;
-            if !are_distinct(&slots) {
+            if !are_distinct(slots.clone()) {
                 return Err(corrupted("the members of a leaf"));
             }
             if !self.contains(slot) {
@@ -145,13 +145,10 @@ impl Builder {
         let links = self.graph.links();
         let is_row = |slot| self.contains(slot) || self.buried.binary_search(&slot).is_ok();
         for slot in (0..self.assignments.len() as Slot).filter(|&slot| is_row(slot)) {
-            let mut list: Vec<Slot> = links.list(slot).collect();
+            let list: Vec<Slot> = links.list(slot).collect();
             self.count_added(list.iter().copied());
-            let count = list.len();
-            list.sort_unstable();
-            list.dedup();
             let sound = list.iter().all(|&link| link != slot && is_row(link));
-            if !sound || list.len() != count {
+            if !sound || !are_distinct(list) {
                 return Err(corrupted("the links of a row"));
             }
         }
@@ -159,11 +156,11 @@ impl Builder {
     }
 }
 
-fn are_distinct(slots: &[Slot]) -> bool {
-    let mut sorted = slots.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    sorted.len() == slots.len()
+fn are_distinct(mut slots: Vec<Slot>) -> bool {
+    let count = slots.len();
+    slots.sort_unstable();
+    slots.dedup();
+    slots.len() == count
 }
 
 /// The rows of some that have a leaf among their own, as members that join it.
