@@ -26,7 +26,8 @@ impl LinkRows {
     }
 
     /// The list of a slot, empty where none was written.
-    pub fn list(&self, slot: Slot) -> impl Iterator<Item = Slot> + '_ {
+    #[inline]
+    pub fn list(&self, slot: Slot) -> impl ExactSizeIterator<Item = Slot> + '_ {
         self.row(slot).iter().map(|word| word.load(Relaxed))
     }
 
@@ -35,9 +36,8 @@ impl LinkRows {
         self.row(slot).len()
     }
 
-    /// The links as they are stored; what a search reads.
     #[inline]
-    pub fn row(&self, slot: Slot) -> &[AtomicU32] {
+    fn row(&self, slot: Slot) -> &[AtomicU32] {
         let Some((count, links)) = self.0.row(slot).and_then(<[_]>::split_first) else {
             return &[];
         };

@@ -1,7 +1,5 @@
 //! Best-first search through the links.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use serde::Serialize;
 
 use super::candidate::{Beam, Candidate};
@@ -68,6 +66,8 @@ pub struct Scratch {
     visited: Visited,
     beam: Beam,
     asked: LookQuery,
+    /// How many rows were met before those that are looked at next.
+    met: usize,
     /// Rows whose distances come next.
     near: Vec<Slot>,
     pub(super) slots: Vec<Slot>,
@@ -222,12 +222,10 @@ fn begin(graph: &Graph, entry: &Entry, searches: &[Search<'_>], scratches: &mut 
     let queries: Vec<&CodeQuery> = searches.iter().map(|search| search.query).collect();
     let near = |place: usize, slots: &mut dyn Iterator<Item = Slot>| {
         let scratch: &mut Scratch = &mut scratches[place];
-        scratch.near.clear();
-        scratch.visited.clear();
-        let visited = &mut scratch.visited;
-        scratch
-            .near
-            .extend(slots.filter(|&slot| visited.insert(slot)));
+        let Scratch { visited, near, .. } = scratch;
+        near.clear();
+        visited.clear();
+        near.extend(slots.filter(|&slot| visited.insert(slot)));
     };
     entry.near(graph.kernels(), &queries, WAYS_IN, &mut scan, near);
     for (search, scratch) in searches.iter().zip(&mut *scratches) {
@@ -266,17 +264,18 @@ fn step(
     search: &Search<'_>,
     scratch: &mut Scratch,
 ) -> bool {
-    scratch.slots.clear();
+    let Scratch { visited, met, .. } = scratch;
+    *met = visited.len();
     if let Some(slot) = scratch.beam.follow() {
         match search.two_hops() {
-            Some(allowed) => gather_two_hops(graph, slot, allowed, scratch),
-            None => gather(graph, slot, scratch),
+            Some(allowed) => meet_at_two_hops(graph, slot, allowed, visited),
+            None => visited.extend(graph.links().list(slot)),
         }
     } else if scratch.near.is_empty() {
         return false;
     }
     if let Some(first_look) = first_look {
-        let slots = scratch.slots.iter();
+        let slots = visited.since(*met).iter();
         slots.for_each(|&slot| first_look.prefetch(slot));
     }
     offer(graph, search.query, scratch);
@@ -286,24 +285,26 @@ fn step(
     true
 }
 
-/// Moves those of `scratch.slots` that may be near enough for the beam to `scratch.near`, and
+/// Adds those of the rows met last that may be near enough for the beam to `scratch.near`, and
 /// asks for their codes.
 #[inline]
 fn look(graph: &Graph, first_look: Option<&FirstLook>, scratch: &mut Scratch) {
     let Scratch {
         beam,
         asked,
-        slots,
+        visited,
+        met,
         near,
         looks,
         ..
     } = scratch;
+    let slots = visited.since(*met);
     match (first_look, beam.bound()) {
         (Some(first_look), Some(bound)) => {
             first_look.select(asked, bound, slots, near);
             *looks += slots.len();
         }
-        _ => std::mem::swap(slots, near),
+        _ => near.extend_from_slice(slots),
     }
     near.iter().for_each(|&slot| graph.codes().prefetch(slot));
 }
@@ -327,50 +328,28 @@ fn offer(graph: &Graph, query: &CodeQuery, scratch: &mut Scratch) {
     near.clear();
 }
 
-/// The neighbors of a row that were not met before.
-///
-/// Whether a neighbor is new cannot be predicted, so there is no branch on it: each is written,
-/// and the place for the next moves on only behind a new one.
-#[inline]
-fn gather(graph: &Graph, slot: Slot, scratch: &mut Scratch) {
-    let Scratch { visited, slots, .. } = scratch;
-    let row = graph.links().row(slot);
-    slots.resize(row.len(), 0);
-    let mut new = 0;
-    for word in row {
-        let link = word.load(Relaxed);
-        if let Some(place) = slots.get_mut(new) {
-            *place = link;
-        }
-        new += usize::from(visited.insert(link));
-    }
-    slots.truncate(new);
-}
-
-/// The allowed rows at one link's distance, and through rows that are not allowed at two, until
+/// Meets the allowed rows at one link's distance, and through rows that are not allowed at two, until
 /// there are as many as a row has links.
 /// Source: L. Patel et al., ACORN, SIGMOD 2024 (the variant without a denser graph).
-fn gather_two_hops(graph: &Graph, slot: Slot, allowed: &[u64], scratch: &mut Scratch) {
-    let Scratch { visited, slots, .. } = scratch;
-    slots.clear();
-    let enough = graph.parameters().links_kept();
-    let mut meet = |link: Slot, slots: &mut Vec<Slot>| {
+fn meet_at_two_hops(graph: &Graph, slot: Slot, allowed: &[u64], visited: &mut Visited) {
+    let enough = visited.len() + graph.parameters().links_kept();
+    let meet = |link: Slot, visited: &mut Visited| {
         let is_allowed = contains(allowed, link);
-        if is_allowed && visited.insert(link) {
-            slots.push(link);
+        if is_allowed {
+            visited.insert(link);
         }
         is_allowed
     };
     for link in graph.links().list(slot) {
-        meet(link, slots);
+        meet(link, visited);
     }
     for link in graph.links().list(slot) {
-        if slots.len() >= enough {
+        if visited.len() >= enough {
             break;
         }
         if !contains(allowed, link) {
             for second in graph.links().list(link) {
-                meet(second, slots);
+                meet(second, visited);
             }
         }
     }

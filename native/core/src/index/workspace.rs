@@ -9,52 +9,74 @@ use super::prune::PruneBuffers;
 use crate::kernels::CodeQuery;
 use crate::record::Slot;
 
-/// A set of slots that is cheap to clear.
+/// A set of slots that is cheap to clear, and knows in what order they came.
 #[derive(Debug, Default)]
 pub(super) struct Visited {
     bits: Vec<u64>,
-    /// Places of the words that are not zero, the first `touched_count` of them. There is room
-    /// for one more than there are words: whether a word was zero cannot be predicted, so its
-    /// place is written in any case, and stays only where the count moves on.
-    touched: Vec<u32>,
-    touched_count: usize,
+    /// The slots of the set, the first `count` of them; there is always room for one more.
+    slots: Vec<Slot>,
+    count: usize,
 }
 
 impl Visited {
     /// Adds a slot; true if it was not in the set.
     #[inline]
     pub fn insert(&mut self, slot: Slot) -> bool {
-        let place = slot as usize / 64;
-        if place >= self.bits.len() {
-            self.grow(place);
-        }
-        let next = self.touched.get_mut(self.touched_count);
-        let (Some(word), Some(next)) = (self.bits.get_mut(place), next) else {
-            return false;
-        };
-        *next = place as u32;
-        self.touched_count += usize::from(*word == 0);
-        let bit = 1 << (slot % 64);
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
+        let before = self.count;
+        self.extend(std::iter::once(slot));
+        self.count > before
     }
 
-    #[cold]
-    fn grow(&mut self, place: usize) {
-        self.bits.resize(place + 1 + place / 2, 0);
-        self.touched.resize(self.bits.len() + 1, 0);
+    /// Adds some slots.
+    ///
+    /// Whether a slot is new cannot be predicted, so there is no branch on it: each is written,
+    /// and the place for the next moves on only behind a new one.
+    #[inline]
+    pub fn extend(&mut self, added: impl ExactSizeIterator<Item = Slot>) {
+        let Visited { bits, slots, count } = self;
+        if slots.len() <= *count + added.len() {
+            grow(slots, *count + added.len());
+        }
+        let room = &mut slots[*count..];
+        let mut new = 0;
+        for slot in added {
+            let word = slot as usize / 64;
+            if word >= bits.len() {
+                grow(bits, word);
+            }
+            let bit = 1 << (slot % 64);
+            room[new] = slot;
+            new += usize::from(bits[word] & bit == 0);
+            bits[word] |= bit;
+        }
+        *count += new;
+    }
+
+    /// Count of slots in the set.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The slots that came when there were already so many, in order.
+    #[inline]
+    pub fn since(&self, count: usize) -> &[Slot] {
+        self.slots[..self.count].get(count..).unwrap_or_default()
     }
 
     /// Empties the set in time proportional to what is in it.
     pub fn clear(&mut self) {
-        for &place in self.touched.iter().take(self.touched_count) {
-            if let Some(word) = self.bits.get_mut(place as usize) {
-                *word = 0;
-            }
+        for &slot in &self.slots[..self.count] {
+            self.bits[slot as usize / 64] = 0;
         }
-        self.touched_count = 0;
+        self.count = 0;
     }
+}
+
+/// Makes a list long enough for a place.
+#[cold]
+fn grow<T: Clone + Default>(list: &mut Vec<T>, place: usize) {
+    list.resize(place + 1 + place / 2, T::default());
 }
 
 /// What one thread of the indexer works in.
@@ -101,7 +123,10 @@ mod tests {
                 assert!(visited.insert(slot));
                 assert!(!visited.insert(slot));
             }
+            visited.extend([7, 64, 3_000_000, 7].into_iter());
+            assert_eq!(visited.since(1), [63, 64, 10_000, 2_000_000, 7, 3_000_000]);
             visited.clear();
+            assert_eq!((visited.len(), visited.since(0)), (0, &[][..]));
         }
     }
 }
