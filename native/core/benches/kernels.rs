@@ -11,7 +11,9 @@ use criterion::{
     Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use simsimd::SpatialSimilarity;
-use volley_core::kernels::{BIT_PLANES, CodeQuery, CodeRows, Kernels, PanelQuery, Panels, float};
+use volley_core::kernels::{
+    BIT_PLANES, BitDot, CodeQuery, CodeRows, Kernels, PanelQuery, Panels, float,
+};
 
 const DIMENSIONS: [usize; 2] = [384, 768];
 /// Rows that stay in a cache, as the candidates of one insertion do.
@@ -181,10 +183,10 @@ fn bit_dots(criterion: &mut Criterion) {
         let planes: Vec<[u64; BIT_PLANES]> = (0..dimension / 64)
             .map(|_| std::array::from_fn(|_| u64::from(numbers.words(1)[0]) * 0x1_0000_0001))
             .collect();
-        let mut expected = vec![0; ROWS];
+        let mut expected = vec![BitDot::default(); ROWS];
         scalar().bit_dots(&planes, &rows, &slots, &mut expected);
         for kernels in Kernels::available() {
-            let mut dots = vec![0; ROWS];
+            let mut dots = vec![BitDot::default(); ROWS];
             kernels.bit_dots(&planes, &rows, &slots, &mut dots);
             assert_eq!(dots, expected);
             measure(&mut group, kernels, dimension, |bencher| {

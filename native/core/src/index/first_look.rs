@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::codes;
 use super::graph::Graph;
-use crate::kernels::{BIT_PLANES, CodeQuery, CodeRows, Kernels};
+use crate::kernels::{BIT_PLANES, BitDot, CodeQuery, CodeRows, Kernels};
 use crate::record::Slot;
 
 /// Rows whose codes are fewer bytes than this are read as fast as their signs.
@@ -37,7 +37,7 @@ pub(super) struct FirstLook {
     rows: CodeRows,
 }
 
-/// A query as [`FirstLook::estimate`] needs it.
+/// A query as [`FirstLook::select`] needs it.
 #[derive(Debug, Default)]
 pub(super) struct LookQuery {
     planes: Vec<[u64; BIT_PLANES]>,
@@ -48,7 +48,7 @@ pub(super) struct LookQuery {
     half_norm: f32,
     values: Vec<f32>,
     numbers: Vec<u8>,
-    dots: Vec<u32>,
+    dots: Vec<BitDot>,
 }
 
 impl FirstLook {
@@ -153,31 +153,33 @@ impl FirstLook {
     /// Writes the slots whose estimated distance is below a bound to `near`.
     #[inline]
     pub fn select(&self, query: &mut LookQuery, bound: f32, slots: &[Slot], near: &mut Vec<Slot>) {
-        query.dots.resize(slots.len(), 0);
+        query.dots.resize(slots.len(), BitDot::default());
         self.kernels
             .bit_dots(&query.planes, &self.rows, slots, &mut query.dots);
         near.resize(slots.len(), 0);
         let mut count = 0;
-        for (&slot, &dot) in slots.iter().zip(&query.dots) {
-            let estimate = self.estimate(query, slot, dot);
+        for (&slot, found) in slots.iter().zip(&query.dots) {
             if let Some(place) = near.get_mut(count) {
                 *place = slot;
             }
-            count += usize::from(estimate < bound);
+            count += usize::from(query.estimate(found) < bound);
         }
         near.truncate(count);
     }
+}
 
+impl LookQuery {
+    /// The distance of a row.
     #[inline]
-    fn estimate(&self, query: &LookQuery, slot: Slot, dot: u32) -> f32 {
-        let [first, second] = self.rows.words(slot, self.words);
+    fn estimate(&self, row: &BitDot) -> f32 {
+        let [first, second] = row.behind;
         let (half_norm, factor) = (
             f32::from_bits(first as u32),
             f32::from_bits((first >> 32) as u32),
         );
         let set = f32::from_bits(second as u32);
-        let of_set = query.least * set + query.step * dot as f32;
-        (query.half_norm + half_norm) - factor * (2.0 * of_set - query.sum)
+        let of_set = self.least * set + self.step * row.dot as f32;
+        (self.half_norm + half_norm) - factor * (2.0 * of_set - self.sum)
     }
 }
 

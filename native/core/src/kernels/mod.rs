@@ -153,6 +153,16 @@ pub struct Encoded {
     pub square_sum: i32,
 }
 
+/// What [`Kernels::bit_dots`] tells of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BitDot {
+    /// The sum of the query's numbers over the bits that are set.
+    pub dot: u32,
+    /// The two words of eight bytes behind those bits, the first byte of each in its lowest
+    /// bits; zero behind the row's end.
+    pub behind: [u64; 2],
+}
+
 /// Bits of each number of a query for [`Kernels::bit_dots`].
 pub const BIT_PLANES: usize = 4;
 
@@ -339,10 +349,10 @@ impl Kernels {
     }
 
     /// `out[i]` = the sum of a query's numbers, each of [`BIT_PLANES`] bits, over the bits that
-    /// are set in the row of `slots[i]`.
+    /// are set in the row of `slots[i]`, and what stands behind those bits.
     ///
     /// Bit `b` of the number for bit `k` of a row is bit `k % 64` of `planes[k / 64][b]`; bit `k`
-    /// of a row is bit `k % 8` of its byte `k / 8`. Rows may be longer than the planes.
+    /// of a row is bit `k % 8` of its byte `k / 8`.
     ///
     /// # Panics
     /// If `out` is not as long as `slots`.
@@ -351,7 +361,7 @@ impl Kernels {
         planes: &[[u64; BIT_PLANES]],
         rows: &CodeRows,
         slots: &[Slot],
-        out: &mut [u32],
+        out: &mut [BitDot],
     ) {
         assert_eq!(out.len(), slots.len(), "dots for the slots");
         dispatch!(self, bit_dots(planes, rows, slots, out));

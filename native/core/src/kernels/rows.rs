@@ -125,7 +125,7 @@ impl CodeRows {
     /// Words of eight bytes of a row from a place on, the first byte in the lowest bits; zero
     /// behind the row's end and in a row that was never written.
     #[inline]
-    pub fn words<const COUNT: usize>(&self, slot: Slot, place: usize) -> [u64; COUNT] {
+    pub(super) fn words<const COUNT: usize>(&self, slot: Slot, place: usize) -> [u64; COUNT] {
         let row = self.row(slot);
         std::array::from_fn(|offset| {
             let place = place + offset;

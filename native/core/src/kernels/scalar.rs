@@ -5,7 +5,7 @@
 
 use super::panels::{PANEL_MEMBERS, Panels};
 use super::rows::{CodeRows, LINE_BYTES, WORDS_PER_LINE};
-use super::{BIT_PLANES, Encoded, PanelQuery, ScoreSum};
+use super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
 
 /// The largest magnitude of a code.
@@ -63,7 +63,7 @@ pub(super) fn bit_dots(
     planes: &[[u64; BIT_PLANES]],
     rows: &CodeRows,
     slots: &[Slot],
-    out: &mut [u32],
+    out: &mut [BitDot],
 ) {
     for (out, &slot) in out.iter_mut().zip(slots) {
         let mut counts = [0; BIT_PLANES];
@@ -74,7 +74,10 @@ pub(super) fn bit_dots(
                 }
             }
         }
-        *out = (0..).zip(counts).map(|(plane, count)| count << plane).sum();
+        *out = BitDot {
+            dot: (0..).zip(counts).map(|(plane, count)| count << plane).sum(),
+            behind: rows.words(slot, planes.len()),
+        };
     }
 }
 

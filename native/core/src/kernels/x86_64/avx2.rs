@@ -15,7 +15,7 @@ use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
 use super::super::rows::{CodeRows, LINE_BYTES, Line};
 use super::super::scalar::{self, CODE_MAX};
-use super::super::{BIT_PLANES, Encoded, PanelQuery, ScoreSum};
+use super::super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
 
 /// Words whose bit counts fit a byte.
@@ -165,7 +165,7 @@ pub(in super::super) fn bit_dots(
     planes: &[[u64; BIT_PLANES]],
     rows: &CodeRows,
     slots: &[Slot],
-    out: &mut [u32],
+    out: &mut [BitDot],
 ) {
     let weights = _mm256_setr_epi64x(0, 1, 2, 3);
     for (out, &slot) in out.iter_mut().zip(slots) {
@@ -186,7 +186,13 @@ pub(in super::super) fn bit_dots(
             _mm256_extracti128_si256::<1>(sums),
         );
         let sum = _mm_add_epi64(pairs, _mm_unpackhi_epi64(pairs, pairs));
-        *out = _mm_cvtsi128_si32(sum).cast_unsigned();
+        let behind = words.get(planes.len()..).unwrap_or_default();
+        *out = BitDot {
+            dot: _mm_cvtsi128_si32(sum).cast_unsigned(),
+            behind: std::array::from_fn(|place| {
+                behind.get(place).map_or(0, |&word| bytemuck::cast(word))
+            }),
+        };
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
 use super::super::rows::{CodeRows, LINE_BYTES, Line};
 use super::super::scalar::{self, CODE_MAX};
-use super::super::{BIT_PLANES, Encoded, PanelQuery, ScoreSum};
+use super::super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
 
 /// Adds 128 to a byte when it is exclusively or-ed.
@@ -110,7 +110,7 @@ pub(in super::super) fn bit_dots(
     planes: &[[u64; BIT_PLANES]],
     rows: &CodeRows,
     slots: &[Slot],
-    out: &mut [u32],
+    out: &mut [BitDot],
 ) {
     scalar::bit_dots(planes, rows, slots, out);
 }
