@@ -21,7 +21,7 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// Reads the asked parts of a live record.
+/// Reads the asked parts of a live record, and nothing of its version.
 ///
 /// # Errors
 /// `CORRUPTED` where a row is not what was written.
@@ -30,7 +30,7 @@ pub fn record(snapshot: &Snapshot, slot: Slot, include: Include) -> Result<Recor
     let id = id.ok_or_else(|| Error::internal(format!("slot {slot} has no id")))?;
     let mut record = Record {
         id: Cow::Borrowed(id),
-        version: Some(snapshot.slot(slot)?.sequence),
+        version: None,
         data: None,
         text: None,
         metadata: None,
@@ -60,6 +60,13 @@ pub fn record(snapshot: &Snapshot, slot: Slot, include: Include) -> Result<Recor
     Ok(record)
 }
 
+/// As [`record`], for those who keep it and tell its version.
+fn owned_record(snapshot: &Snapshot, slot: Slot, include: Include) -> Result<Record<'static>> {
+    let mut record = record(snapshot, slot, include)?.into_owned();
+    record.version = Some(snapshot.slot(slot)?.sequence);
+    Ok(record)
+}
+
 /// The records of ids, in the order asked; `None` where there is no such record.
 ///
 /// # Errors
@@ -74,7 +81,7 @@ pub fn get(
             snapshot
                 .ids
                 .find(id)
-                .map(|slot| Ok(record(snapshot, slot, include)?.into_owned()))
+                .map(|slot| owned_record(snapshot, slot, include))
                 .transpose()
         })
         .collect()
@@ -115,7 +122,7 @@ pub fn list(
     let page = &slots[..slots.len().min(limit)];
     let records: Result<Vec<Record<'static>>> = page
         .iter()
-        .map(|slot| Ok(record(&snapshot, *slot, include)?.into_owned()))
+        .map(|slot| owned_record(&snapshot, *slot, include))
         .collect();
     let next = slots.get(limit).map(|slot| {
         let number = number.unwrap_or_else(|| cursors.open(Arc::clone(&snapshot)));

@@ -386,7 +386,7 @@ impl<'a> Searcher<'a> {
     }
 
     /// Scores what was found exactly. What one step needs of all queries is asked for in the
-    /// step before: where the rows are, the rows, and the ids of those that match.
+    /// step before: where the rows are, and the rows.
     fn score(
         &self,
         found: Vec<Result<(Asked<'_>, Vec<Candidate>)>>,
@@ -447,8 +447,6 @@ impl<'a> Searcher<'a> {
             })
         });
         matches.truncate(query.limit);
-        let ids = &self.snapshot.ids;
-        matches.iter().for_each(|found| ids.prefetch(found.slot));
         Ok(matches)
     }
 }

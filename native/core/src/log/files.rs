@@ -289,14 +289,16 @@ impl LogFiles {
         }
     }
 
-    /// Asks the processor to bring the beginning of a row near that will soon be read; the rest
-    /// follows by itself as it is read.
+    /// Asks the processor to bring near what tells that a row was verified, and the beginning of
+    /// the row, which will soon be read; the rest follows by itself as it is read.
     pub fn prefetch(&self, location: Location) {
         let sealed = self.files.get(&location.file);
         if let Some(sealed) = sealed.and_then(|file| file.sealed.get()) {
             let begin = size(location.offset);
             let bytes = sealed.bytes.as_slice().get(begin..begin + PREFETCHED_BYTES);
             kernels::prefetch(bytes.unwrap_or_default());
+            let word = sealed.verified.get(begin / VERIFIED_UNIT_BYTES / 64);
+            kernels::prefetch(word.map_or(&[], std::slice::from_ref));
         }
     }
 

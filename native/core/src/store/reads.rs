@@ -8,7 +8,7 @@ use super::Inner;
 use super::batches::Batch;
 use super::context::CallContext;
 use super::responder::encoded;
-use crate::batch::{self, QueryResult, Record, SearchRequest};
+use crate::batch::{self, QueryResult, SearchRequest};
 use crate::codec::{self, BatchProgress, CollectionInfo, Format, Request, SearchPiece};
 use crate::collection::{Collection, CollectionConfig, Found, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
@@ -185,11 +185,14 @@ pub fn search(
     let pieces: Vec<SearchPiece> = asked
         .chunks(PIECE_QUERIES)
         .map(|asked| {
+            // Where the ids of all are, and then the ids, is asked for before any is read.
+            let found = asked.iter().map(|(_, (_, found))| &found.matches);
+            let matches = found.flatten().flatten();
+            matches.for_each(|found| snapshot.ids.prefetch(found.slot));
             let answered = asked.into_iter().map(|(index, (query, found))| {
                 let result = with_records(collection, snapshot, query, found);
                 (index, &query.query_id, result)
             });
-            // The ids of all are asked for before the first is written.
             let answered: Vec<_> = answered.collect();
             let mut piece = SearchPiece::new(format);
             for (index, query_id, result) in &answered {
@@ -210,11 +213,7 @@ fn with_records<'s>(
     found: Found,
 ) -> QueryResult<'s> {
     let read = |found: crate::collection::Match| {
-        // A match has no version on the wire; get and list tell it.
-        let record = Record {
-            version: None,
-            ..collection.record(snapshot, found, query.include)?
-        };
+        let record = collection.record(snapshot, found, query.include)?;
         kernels::prefetch(record.id.as_bytes());
         Ok(batch::Match {
             record,
