@@ -328,8 +328,8 @@ fn offer(graph: &Graph, query: &CodeQuery, scratch: &mut Scratch) {
     near.clear();
 }
 
-/// Meets the allowed rows at one link's distance, and through rows that are not allowed at two, until
-/// there are as many as a row has links.
+/// Meets the allowed rows at one link's distance, and through rows that are not allowed at two,
+/// until there are as many as a row has links.
 /// Source: L. Patel et al., ACORN, SIGMOD 2024 (the variant without a denser graph).
 fn meet_at_two_hops(graph: &Graph, slot: Slot, allowed: &[u64], visited: &mut Visited) {
     let enough = visited.len() + graph.parameters().links_kept();

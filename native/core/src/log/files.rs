@@ -57,15 +57,28 @@ impl Sealed {
     /// The row at an offset, verified now or before.
     fn row(&self, offset: usize) -> Result<RowView<'_>, &'static str> {
         let row = RowView::decode(row_bytes(self.bytes.as_slice(), offset)?)?;
-        let unit = offset / VERIFIED_UNIT_BYTES;
-        let word = self.verified.get(unit / 64).ok_or(OUTSIDE)?;
-        let bit = 1 << (unit % 64);
+        let (word, bit) = self.mark(offset).ok_or(OUTSIDE)?;
         // Two readers may both verify a row; they come to the same result.
         if word.load(Ordering::Relaxed) & bit == 0 {
             row.verify()?;
             word.fetch_or(bit, Ordering::Relaxed);
         }
         Ok(row)
+    }
+
+    /// What tells whether the row at an offset was verified: a bit of a word.
+    fn mark(&self, offset: usize) -> Option<(&AtomicU64, u64)> {
+        let unit = offset / VERIFIED_UNIT_BYTES;
+        Some((self.verified.get(unit / 64)?, 1 << (unit % 64)))
+    }
+
+    /// See [`LogFiles::prefetch`].
+    fn prefetch(&self, offset: usize) {
+        let row = self.bytes.as_slice().get(offset..offset + PREFETCHED_BYTES);
+        kernels::prefetch(row.unwrap_or_default());
+        if let Some((word, _)) = self.mark(offset) {
+            kernels::prefetch(std::slice::from_ref(word));
+        }
     }
 }
 
@@ -294,11 +307,7 @@ impl LogFiles {
     pub fn prefetch(&self, location: Location) {
         let sealed = self.files.get(&location.file);
         if let Some(sealed) = sealed.and_then(|file| file.sealed.get()) {
-            let begin = size(location.offset);
-            let bytes = sealed.bytes.as_slice().get(begin..begin + PREFETCHED_BYTES);
-            kernels::prefetch(bytes.unwrap_or_default());
-            let word = sealed.verified.get(begin / VERIFIED_UNIT_BYTES / 64);
-            kernels::prefetch(word.map_or(&[], std::slice::from_ref));
+            sealed.prefetch(size(location.offset));
         }
     }
 
