@@ -313,6 +313,18 @@ fn a_batch_that_was_refused_at_once_is_told_of() {
 }
 
 #[test]
+fn a_name_is_free_once_its_batch_is_answered() {
+    let store = open(memory());
+    create(&store, "cosine");
+    let header = json!({"collection": "records", "vectors": rows(0, 1), "on_conflict": "replace"});
+    for round in 0..500 {
+        let reply = send(&store, "insert", &header, named("again"));
+        let reply = reply.recv().unwrap();
+        assert_eq!(reply["status"], "success", "round {round}: {reply}");
+    }
+}
+
+#[test]
 fn a_preview_is_told_of_as_applied_to_nothing() {
     let store = open(memory());
     create(&store, "cosine");

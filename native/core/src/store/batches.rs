@@ -314,6 +314,11 @@ impl Batches {
     fn leave(&self, batch: &Arc<Batch>) {
         let key = (batch.caller.clone(), batch.batch_id.clone());
         let mut table = self.lock();
+        // It may have left before, and its name be another's by now.
+        let runs = |running: &Arc<Batch>| Arc::ptr_eq(running, batch);
+        if !table.running.get(&key).is_some_and(runs) {
+            return;
+        }
         table.running.remove(&key);
         if self.kept == 0 || !BATCH_VERBS.contains(&batch.verb.as_str()) {
             return;
@@ -337,6 +342,21 @@ impl Batches {
     }
 }
 
+impl Entry {
+    /// Does what [`Batch::end`] does, and takes the batch from those that run: its name is free
+    /// before the caller knows, who may use it again at once.
+    pub fn end(
+        &self,
+        failed: usize,
+        sequence: Option<Sequence>,
+        error: Option<&Error>,
+    ) -> Option<Responder> {
+        let responder = self.batch.end(failed, sequence, error);
+        self.table.leave(&self.batch);
+        responder
+    }
+}
+
 impl std::ops::Deref for Entry {
     type Target = Arc<Batch>;
 
@@ -350,7 +370,6 @@ impl Drop for Entry {
         // A batch that is dropped without an end was lost by a fault; the responder that it may
         // still have says so.
         let fault = Error::internal("the batch ended by a fault of the engine");
-        drop(self.batch.end(0, None, Some(&fault)));
-        self.table.leave(&self.batch);
+        drop(self.end(0, None, Some(&fault)));
     }
 }
