@@ -5,6 +5,7 @@
 //! ([`indexer`]) folds what is new into the graph and hands its results to the writer.
 
 mod apply;
+mod beside;
 mod checkpoint;
 mod compaction;
 mod config;

@@ -4,10 +4,10 @@ mod staging;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use super::apply::Applier;
+use super::beside::Beside;
 use super::config::{Durability, SYNC_INTERVAL_MS, Thresholds};
 use super::kept::{self, Kept};
 use super::queue::{IndexUpdate, OnWritten, StageStep, Terms, Work, WriteJob};
@@ -23,7 +23,7 @@ use crate::filter::FilterChanges;
 use crate::log::{Batch, LogWriter, Stage};
 use crate::record::Sequence;
 
-/// Rows of a batch from which on applying them takes as long as it takes to have a thread.
+/// Rows of a batch from which on applying them takes as long as it takes to wake a thread.
 const WRITE_BESIDE_ROWS_MIN: usize = 128;
 
 type Published = Box<dyn FnOnce() + Send>;
@@ -37,6 +37,8 @@ pub struct Writer {
     allocator: SlotAllocator,
     durability: Durability,
     thresholds: Thresholds,
+    /// Where large batches are written to the log while they are applied.
+    beside: Beside,
     synced: Instant,
     unsynced: bool,
     /// An append has failed since the last publication.
@@ -71,6 +73,7 @@ impl Writer {
             allocator,
             durability,
             thresholds,
+            beside: Beside::new("volley-log"),
             synced: Instant::now(),
             unsynced: false,
             lost: false,
@@ -222,9 +225,9 @@ impl Writer {
             let mut vectors = rows.iter().filter_map(Row::vector);
             self.shared.graph.bound_length(&mut vectors);
         }
-        let (log, mut unwritten) = (&mut self.log, Some(unwritten));
-        let mut write = || {
-            unwritten.take().map_or(Ok(()), |batch| log.finish(batch))?;
+        let log = &mut self.log;
+        let write = || {
+            log.finish(unwritten)?;
             Ok(syncs && log.sync().is_ok())
         };
         let mut applier = Applier {
@@ -234,22 +237,17 @@ impl Writer {
             sequence,
             filters: FilterChanges::default(),
         };
-        let written = std::thread::scope(|scope| {
-            let thread = (rows.len() >= WRITE_BESIDE_ROWS_MIN)
-                .then(|| std::thread::Builder::new().spawn_scoped(scope, &mut write))
-                .and_then(std::io::Result::ok);
+        let apply = || {
             for ((row, old_text), location) in rows.iter().zip(old_texts).zip(locations) {
                 applier.row(row, old_text.as_deref(), location);
             }
             applier.finish();
-            thread.map(ScopedJoinHandle::join)
-        });
-        match written {
-            Some(Ok(written)) => written,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-            // A few rows, or the system has refused a thread.
-            None => write(),
+        };
+        if rows.len() >= WRITE_BESIDE_ROWS_MIN {
+            return self.beside.both(write, apply);
         }
+        apply();
+        write()
     }
 
     /// A chunk must begin where the stream's committed part ends: a gap would lose operations, an

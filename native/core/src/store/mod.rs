@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub use budget::Budget;
 pub use context::CallContext;
 pub use options::StoreOptions;
-pub use pools::Pools;
+pub use pools::{JoinedPool, Pools};
 pub use settings::BatchOperations;
 
 use crate::batch::WriteOptions;

@@ -50,13 +50,17 @@ impl Pools {
 /// A rayon pool whose threads are joined on drop: rayon itself lets them end whenever they do,
 /// and an addon may be unloaded before that.
 #[derive(Debug)]
-struct JoinedPool {
+pub struct JoinedPool {
     pool: Option<ThreadPool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl JoinedPool {
-    fn new(name: &str, threads: usize, niceness: i32) -> Result<Self> {
+    /// Starts threads, named alike.
+    ///
+    /// # Errors
+    /// `INTERNAL` where the system refuses a thread.
+    pub fn new(name: &str, threads: usize, niceness: i32) -> Result<Self> {
         let mut handles = Vec::with_capacity(threads);
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -77,8 +81,9 @@ impl JoinedPool {
         })
     }
 
+    /// The pool.
     #[expect(clippy::expect_used, reason = "the pool is taken only in drop")]
-    fn pool(&self) -> &ThreadPool {
+    pub fn pool(&self) -> &ThreadPool {
         self.pool
             .as_ref()
             .expect("the pool lives as long as its owner")
