@@ -2,6 +2,7 @@
 
 use super::candidate::Candidate;
 use super::graph::Graph;
+use crate::kernels::GatheredRows;
 use crate::record::Slot;
 
 /// A candidate is dropped where a kept neighbor is nearer to it than the row itself by this
@@ -18,8 +19,11 @@ const ROUNDING: f32 = 4e-6;
 #[derive(Debug, Default)]
 pub(super) struct PruneBuffers {
     open: Vec<Candidate>,
-    /// The slots of the open ones.
+    /// The rows of all candidates, which are compared several times over.
+    rows: GatheredRows,
     slots: Vec<Slot>,
+    /// Where the rows of the open candidates stand among those.
+    places: Vec<u32>,
     distances: Vec<f32>,
     /// Candidates that were not kept, in no particular order.
     pub dropped: Vec<Candidate>,
@@ -46,7 +50,9 @@ pub(super) fn select_neighbors(
 ) -> usize {
     let PruneBuffers {
         open,
+        rows,
         slots,
+        places,
         distances,
         dropped,
     } = buffers;
@@ -64,13 +70,18 @@ pub(super) fn select_neighbors(
     }
     slots.clear();
     slots.extend(open.iter().map(|candidate| candidate.slot));
+    rows.gather(graph.codes(), slots);
+    places.clear();
+    places.extend(0..slots.len() as u32);
     while let Some(&nearest) = open.first() {
         if kept.len() == limit {
             break;
         }
         kept.push(nearest);
-        let rest = &slots[1..];
-        graph.distances_among(nearest.slot, rest, distances);
+        let rest = &places[1..];
+        distances.resize(rest.len(), 0.0);
+        let kernels = graph.kernels();
+        kernels.distances_gathered(places[0], rows, rest, distances);
         evaluations += rest.len();
         // What stays open moves up, in order, over the kept one and over what is hidden.
         let mut left = 0;
@@ -79,12 +90,12 @@ pub(super) fn select_neighbors(
             if ALPHA * between < candidate.distance {
                 dropped.push(candidate);
             } else {
-                (open[left], slots[left]) = (candidate, candidate.slot);
+                (open[left], places[left]) = (candidate, places[place]);
                 left += 1;
             }
         }
         open.truncate(left);
-        slots.truncate(left);
+        places.truncate(left);
     }
     dropped.append(open);
     evaluations

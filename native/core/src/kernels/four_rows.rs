@@ -1,6 +1,6 @@
 //! The order in which a vector instruction set takes the rows of a list.
 
-use super::rows::{CodeRows, Line};
+use super::rows::{Line, Rows};
 use crate::record::Slot;
 
 /// Rows that are scored together: their sums fill the registers, and a query's line is loaded
@@ -13,7 +13,7 @@ const GROUPS_AHEAD: usize = 2;
 /// where they may be `far`.
 #[inline(always)]
 pub(super) fn for_each_four_rows(
-    rows: &CodeRows,
+    rows: &impl Rows,
     slots: &[Slot],
     far: bool,
     out: &mut [i32],

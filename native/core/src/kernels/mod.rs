@@ -12,6 +12,7 @@ mod arena;
 pub mod float;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod four_rows;
+mod gathered;
 mod pages;
 mod panels;
 mod rows;
@@ -27,10 +28,12 @@ use std::fmt;
 use std::sync::OnceLock;
 
 pub use arena::Arena;
+pub use gathered::GatheredRows;
 pub use panels::{PanelQuery, Panels, ScoreSum};
 pub use rows::CodeRows;
 
 use crate::record::Slot;
+use rows::Rows;
 
 /// The environment variable that lowers the choice of [`Kernels::detect`].
 const INSTRUCTION_SET_VARIABLE: &str = "VOLLEY_INSTRUCTION_SET";
@@ -245,13 +248,13 @@ impl Kernels {
     /// # Panics
     /// If the query is not as long as a row, or `out` not as long as `slots`.
     pub fn dot_rows(self, query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
+        assert_eq!(query.len(), rows.row_bytes(), "codes of the query");
         self.dots(query, rows, slots, true, out);
     }
 
     /// As [`Kernels::dot_rows`]; rows that are `far` are asked for ahead, which costs a little
     /// where they are not.
-    fn dots(self, query: &[i8], rows: &CodeRows, slots: &[Slot], far: bool, out: &mut [i32]) {
-        assert_eq!(query.len(), rows.row_bytes(), "codes of the query");
+    fn dots(self, query: &[i8], rows: &impl Rows, slots: &[Slot], far: bool, out: &mut [i32]) {
         assert_eq!(out.len(), slots.len(), "dots for the slots");
         dispatch!(self, dot_rows(query, rows, slots, far, out));
     }
@@ -303,11 +306,27 @@ impl Kernels {
         self.distances_of(rows.codes(slot), scale_and_bias, rows, slots, false, out);
     }
 
+    /// As [`Kernels::distances_from`], from one gathered row to others, given by their places.
+    ///
+    /// # Panics
+    /// If `out` is not as long as `places`, or a place is not below the count of gathered rows.
+    #[inline]
+    pub fn distances_gathered(
+        self,
+        place: u32,
+        rows: &GatheredRows,
+        places: &[u32],
+        out: &mut [f32],
+    ) {
+        let (codes, scale_and_bias) = (rows::codes_of(rows.row(place)), rows.scale_and_bias(place));
+        self.distances_of(codes, scale_and_bias, rows, places, false, out);
+    }
+
     fn distances_of(
         self,
         codes: &[i8],
         (scale, bias): (f32, f32),
-        rows: &CodeRows,
+        rows: &impl Rows,
         slots: &[Slot],
         far: bool,
         out: &mut [f32],

@@ -4,7 +4,7 @@
 //! written here, never fused, and sums run over sixteen lanes that [`tree_sum`] joins.
 
 use super::panels::{PANEL_MEMBERS, Panels};
-use super::rows::{CodeRows, LINE_BYTES, WORDS_PER_LINE};
+use super::rows::{CodeRows, LINE_BYTES, Rows, WORDS_PER_LINE};
 use super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
 
@@ -47,7 +47,13 @@ pub(super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
         .sum()
 }
 
-pub(super) fn dot_rows(query: &[i8], rows: &CodeRows, slots: &[Slot], _far: bool, out: &mut [i32]) {
+pub(super) fn dot_rows(
+    query: &[i8],
+    rows: &impl Rows,
+    slots: &[Slot],
+    _far: bool,
+    out: &mut [i32],
+) {
     for (out, &slot) in out.iter_mut().zip(slots) {
         let lines = query.chunks(LINE_BYTES).zip(rows.row(slot));
         *out = lines

@@ -178,6 +178,30 @@ proptest! {
     }
 
     #[test]
+    fn gathered_rows_are_as_far_from_each_other_as_in_the_arena(
+        (query, rows) in query_and_rows(),
+        fewer in 0usize..4,
+    ) {
+        let arena = CodeRows::new(query.len());
+        let mut slots = write_rows(&arena, &rows);
+        slots.push(20_000);
+        let mut gathered = GatheredRows::default();
+        for count in [slots.len(), slots.len() - fewer.min(rows.len())] {
+            let slots = &slots[..count];
+            gathered.gather(&arena, slots);
+            let places: Vec<u32> = (0..count as u32).rev().collect();
+            let of_places: Vec<Slot> = slots.iter().rev().copied().collect();
+            for kernels in Kernels::available() {
+                let mut expected = vec![f32::NAN; count];
+                let mut distances = expected.clone();
+                kernels.distances_from(slots[0], &arena, &of_places, &mut expected);
+                kernels.distances_gathered(0, &gathered, &places, &mut distances);
+                prop_assert_eq!(bits(&distances), bits(&expected));
+            }
+        }
+    }
+
+    #[test]
     fn residual_signs_compare_the_decoded_values(
         (codes, center) in lengths().prop_flat_map(|length| (codes(length), codes(length))),
         scale in 0f32..0.1,

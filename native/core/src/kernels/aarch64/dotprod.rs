@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
-use super::super::rows::{CodeRows, LINE_BYTES, Line};
+use super::super::rows::{LINE_BYTES, Line, Rows};
 use super::super::scalar;
 pub(in super::super) use super::neon::{at_least, bit_dots, encode, panel_scores, residual_signs};
 use super::neon::{load_codes, sum_lanes};
@@ -34,7 +34,7 @@ pub(in super::super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
 #[target_feature(enable = "neon,dotprod")]
 pub(in super::super) fn dot_rows(
     query: &[i8],
-    rows: &CodeRows,
+    rows: &impl Rows,
     slots: &[Slot],
     far: bool,
     out: &mut [i32],

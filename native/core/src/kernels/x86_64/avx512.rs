@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
-use super::super::rows::{CodeRows, LINE_BYTES, Line, WORDS_PER_LINE};
+use super::super::rows::{CodeRows, LINE_BYTES, Line, Rows, WORDS_PER_LINE};
 use super::super::scalar::{self, CODE_MAX};
 use super::super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
@@ -66,7 +66,7 @@ pub(in super::super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub(in super::super) fn dot_rows(
     query: &[i8],
-    rows: &CodeRows,
+    rows: &impl Rows,
     slots: &[Slot],
     far: bool,
     out: &mut [i32],
