@@ -384,17 +384,18 @@ impl Visits {
             .collect()
     }
 
-    /// What a row found in all of its leaves; the same slot may come more than once.
-    pub fn found_by<'a>(&'a self, row: u32, found: &'a [Found]) -> impl Iterator<Item = Slot> + 'a {
+    /// What a row found in each of its leaves; the same slot may be in more than one.
+    pub fn found_by<'a>(
+        &'a self,
+        row: u32,
+        found: &'a [Found],
+    ) -> impl Iterator<Item = &'a [Slot]> {
         let places = &self.places[row as usize * FAN_OUT..(row as usize + 1) * FAN_OUT];
-        places
-            .iter()
-            .flat_map(|&(job, place)| {
-                found
-                    .get(job as usize)
-                    .map_or(&[][..], |found| found.of(place as usize))
-            })
-            .copied()
+        places.iter().map(|&(job, place)| {
+            found
+                .get(job as usize)
+                .map_or(&[][..], |found| found.of(place as usize))
+        })
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Forward {
 
 /// What a row may link to.
 struct Candidates<'c, Near> {
-    /// What it found in its leaves; the same row may come more than once.
+    /// What it found in each of its leaves; the same row may be in more than one.
     near: Near,
     /// Rows that are candidates although nearer ones were found.
     distant: &'c [Slot],
@@ -56,7 +56,7 @@ impl Builder {
 
     /// Gathers the candidates of each row one row ahead, so that they are on their way from
     /// memory while the row before is finished.
-    fn choose_for_piece<'c, Near: Iterator<Item = Slot> + 'c>(
+    fn choose_for_piece<'c, Near: Iterator<Item = &'c [Slot]>>(
         &self,
         rows: &[u32],
         slots: &[Slot],
@@ -74,11 +74,11 @@ impl Builder {
                 let Candidates { near, distant } = candidates(row);
                 let visited = &mut workspace.visited;
                 visited.insert(slot);
-                let near = near.chain(self.graph.links().list(slot));
-                ahead.extend(near.filter(|&other| visited.insert(other)));
-                let near_count = ahead.len();
-                let distant = distant.iter().copied();
-                ahead.extend(distant.filter(|&other| visited.insert(other)));
+                near.for_each(|found| visited.extend(found.iter().copied()));
+                visited.extend(self.graph.links().list(slot));
+                let near_count = visited.len() - 1;
+                visited.extend(distant.iter().copied());
+                ahead.extend_from_slice(visited.since(1));
                 visited.clear();
                 ahead
                     .iter()
