@@ -11,6 +11,8 @@ use crate::record::Slot;
 
 /// Most edges that a row takes back from one block, nearest first.
 const EDGES_BACK_MAX: usize = 16;
+/// A target's links are asked for when so many edges are to come before its own.
+const EDGES_AHEAD: usize = 8;
 /// Edges of one piece of work, about.
 const PIECE_EDGES: usize = 512;
 
@@ -45,8 +47,13 @@ impl Builder {
             .map(|edges| {
                 self.workspaces.with(|workspace| {
                     let mut reverse = Reverse::default();
-                    for edges in edges.chunk_by(|left, right| left.target == right.target) {
-                        self.update_target(edges, workspace, &mut reverse);
+                    let mut begun = 0;
+                    for group in edges.chunk_by(|left, right| left.target == right.target) {
+                        begun += group.len();
+                        if let Some(later) = edges.get(begun + EDGES_AHEAD) {
+                            self.graph.links().prefetch(later.target);
+                        }
+                        self.update_target(group, workspace, &mut reverse);
                     }
                     reverse
                 })
