@@ -186,19 +186,20 @@ pub(in super::super) fn residual_signs(
 ) {
     let length = codes.len().min(center.len()).min(words.len() * 32);
     let (scales, center_scales) = (_mm512_set1_ps(scale), _mm512_set1_ps(center_scale));
-    let (used, rest) = words.split_at_mut(length.div_ceil(32));
-    let blocks = codes[..length].chunks(32).zip(center[..length].chunks(32));
-    for (word, (codes, center)) in used.iter_mut().zip(blocks) {
-        let mut signs = 0;
-        for (place, (codes, center)) in codes.chunks(16).zip(center.chunks(16)).enumerate() {
-            let value = _mm512_mul_ps(widen(codes), scales);
-            let center = _mm512_mul_ps(widen(center), center_scales);
-            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, center);
-            signs |= u32::from(above) << (16 * place);
-        }
-        *word = signs;
+    let above = |codes: &[i8], center: &[i8]| -> u32 {
+        let value = _mm512_mul_ps(widen(codes), scales);
+        let center = _mm512_mul_ps(widen(center), center_scales);
+        _mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, center).into()
+    };
+    let (codes, last_codes) = codes[..length].as_chunks::<16>();
+    let (center, last_center) = center[..length].as_chunks::<16>();
+    words.fill(0);
+    for (place, (codes, center)) in codes.iter().zip(center).enumerate() {
+        words[place / 2] |= above(codes, center) << (place % 2 * 16);
     }
-    rest.fill(0);
+    if !last_codes.is_empty() {
+        words[codes.len() / 2] |= above(last_codes, last_center) << (codes.len() % 2 * 16);
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512vpopcntdq")]
@@ -281,11 +282,16 @@ pub(in super::super) fn at_least(scores: &[f32], threshold: f32, masks: &mut [u6
     let mut count = 0;
     for (mask, scores) in masks.iter_mut().zip(scores.chunks(64)) {
         *mask = 0;
-        for (place, scores) in scores.chunks(16).enumerate() {
-            let lanes = first_lanes(scores.len()) as u16;
-            let reached =
-                _mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(lanes, load_floats(scores), thresholds);
+        let (whole, rest) = scores.as_chunks::<16>();
+        for (place, scores) in whole.iter().enumerate() {
+            let reached = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(load_floats(scores), thresholds);
             *mask |= u64::from(reached) << (16 * place);
+        }
+        if !rest.is_empty() {
+            let lanes = first_lanes(rest.len()) as u16;
+            let scores = load_floats(rest);
+            let reached = _mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(lanes, scores, thresholds);
+            *mask |= u64::from(reached) << (16 * whole.len());
         }
         count += mask.count_ones() as usize;
     }
