@@ -83,17 +83,19 @@ pub(super) fn select_neighbors(
         let kernels = graph.kernels();
         kernels.distances_gathered(places[0], rows, rest, distances);
         evaluations += rest.len();
-        // What stays open moves up, in order, over the kept one and over what is hidden.
-        let mut left = 0;
+        // What stays open moves up, in order, over the kept one and over what is hidden. Which it
+        // is cannot be predicted, so there is no branch on it: a candidate is written to both.
+        let (mut left, mut hidden) = (0, dropped.len());
+        dropped.resize(hidden + rest.len(), nearest);
         for (place, between) in (1..).zip(&*distances) {
             let candidate = open[place];
-            if ALPHA * between < candidate.distance {
-                dropped.push(candidate);
-            } else {
-                (open[left], places[left]) = (candidate, places[place]);
-                left += 1;
-            }
+            let is_hidden = ALPHA * between < candidate.distance;
+            dropped[hidden] = candidate;
+            hidden += usize::from(is_hidden);
+            (open[left], places[left]) = (candidate, places[place]);
+            left += usize::from(!is_hidden);
         }
+        dropped.truncate(hidden);
         open.truncate(left);
         places.truncate(left);
     }
