@@ -12,7 +12,7 @@ use criterion::{
 };
 use simsimd::SpatialSimilarity;
 use volley_core::kernels::{
-    BIT_PLANES, BitDot, CodeQuery, CodeRows, Kernels, PanelQuery, Panels, float,
+    BIT_PLANES, BitDot, CodeQuery, CodeRows, GatheredRows, Kernels, PanelQuery, Panels, float,
 };
 
 const DIMENSIONS: [usize; 2] = [384, 768];
@@ -172,6 +172,48 @@ fn distances_from_memory(criterion: &mut Criterion) {
     }
 }
 
+/// The choice of a row's neighbors: each of 16 rows against 24 others, where they stand in a large
+/// arena and gathered from it before.
+fn distances_among(criterion: &mut Criterion) {
+    const CHOSEN: u32 = 16;
+    const OTHERS: usize = 24;
+    let mut group = criterion.benchmark_group("distances_among");
+    group.throughput(Throughput::Elements(u64::from(CHOSEN) * OTHERS as u64));
+    for dimension in DIMENSIONS {
+        let rows = filled_rows(&mut Numbers(4), dimension, FAR_ROWS);
+        let count = CHOSEN as usize + OTHERS;
+        let slots: Vec<u32> = (0..count)
+            .map(|place| (place * 7_919_777 % FAR_ROWS) as u32)
+            .collect();
+        let places: Vec<u32> = (CHOSEN..count as u32).collect();
+        for kernels in Kernels::available() {
+            let others = &slots[CHOSEN as usize..];
+            let (mut expected, mut distances) = (vec![0.0; OTHERS], vec![0.0; OTHERS]);
+            let mut gathered = GatheredRows::default();
+            gathered.gather(&rows, &slots);
+            kernels.distances_among(slots[0], &rows, others, &mut expected);
+            kernels.distances_gathered(0, &gathered, &places, &mut distances);
+            assert_eq!(distances, expected);
+            measure(&mut group, kernels, dimension, |bencher| {
+                bencher.iter(|| {
+                    for &slot in &slots[..CHOSEN as usize] {
+                        kernels.distances_among(black_box(slot), &rows, others, &mut distances);
+                    }
+                });
+            });
+            let id = format!("{}, gathered", kernels.instruction_set());
+            group.bench_function(BenchmarkId::new(id, dimension), |bencher| {
+                bencher.iter(|| {
+                    gathered.gather(&rows, black_box(&slots));
+                    for place in 0..CHOSEN {
+                        kernels.distances_gathered(place, &gathered, &places, &mut distances);
+                    }
+                });
+            });
+        }
+    }
+}
+
 /// The first look of a search: signs of rows against numbers of four bits.
 fn bit_dots(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("bit_dots");
@@ -294,6 +336,7 @@ criterion_group!(
     dot_codes,
     dot_rows,
     distances_from_memory,
+    distances_among,
     bit_dots,
     residual_signs,
     panel_scores,
