@@ -5,9 +5,9 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use serde_json::json;
-use volley_core::batch::Metadata;
 use volley_core::filter::{FilterChanges, FilterIndex};
 use volley_core::metadata;
+use volley_core::metadata::Metadata;
 use volley_core::record::Slot;
 
 const RECORDS: Slot = 100_000;

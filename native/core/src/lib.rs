@@ -21,6 +21,7 @@ pub mod kernels;
 pub mod limits;
 pub mod log;
 pub mod metadata;
+pub mod pools;
 pub mod record;
 pub mod storage;
 pub mod store;

@@ -9,12 +9,13 @@ use super::plan::aborted;
 use super::{
     CollectionShape, Duplicates, Operation, OperationKind, Query, QueryInput, SearchRequest,
 };
-use super::{Metadata, VectorRange, Vectors, WriteRequest};
+use super::{VectorRange, Vectors, WriteRequest};
 use crate::error::{Error, ErrorCode, Result};
 use crate::index::Metric;
 use crate::kernels::float;
 use crate::limits::{ID_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::metadata;
+use crate::metadata::Metadata;
 
 /// Fewest operations that are worth handing to a second thread.
 const PARALLEL_OPERATIONS_MIN: usize = 256;

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::plan::{Action, EMPTY, Existing, NewMetadata, Plan, Previous, State, aborted};
-use super::{Checked, Metadata, MetadataMode, Missing, OnConflict, Operation, OperationKind};
+use super::{Checked, MetadataMode, Missing, OnConflict, Operation, OperationKind};
 use super::{Outcome, Status, WriteRequest};
 use crate::error::{Error, ErrorCode, Result};
 use crate::metadata;
+use crate::metadata::Metadata;
 
 /// A plan in the making.
 pub(super) struct Draft<'a, S> {

@@ -2,7 +2,8 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Metadata, Operation, OperationKind, VectorRange, Vectors, WriteOptions, WriteRequest};
+use super::{Operation, OperationKind, VectorRange, Vectors, WriteOptions, WriteRequest};
+use crate::metadata::Metadata;
 
 /// The digest of a decoded request, as 128-bit XXH3.
 ///

@@ -23,7 +23,7 @@ pub use outcome::{BatchStatus, Counts, Outcome, Status, WriteReply};
 pub use plan::{Action, Existing, NewMetadata, Plan, Previous, Row, State, plan};
 pub use reply::{Match, QueryResult, Record};
 pub use request::{
-    Duplicates, Effort, Include, Level, Metadata, MetadataMode, Missing, OnConflict, Operation,
+    Duplicates, Effort, Include, Level, MetadataMode, Missing, OnConflict, Operation,
     OperationKind, OutcomeDetail, Query, QueryInput, SearchRequest, StreamPart, VectorRange,
     Vectors, WriteOptions, WriteRequest, WriteVerb,
 };

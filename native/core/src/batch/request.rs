@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::filter::Filter;
+use crate::metadata::Metadata;
 use crate::record::Sequence;
-
-/// A record's metadata: a JSON object.
-pub type Metadata = serde_json::Map<String, serde_json::Value>;
 
 /// The numbers of all vectors of one request, end to end; operations point into it.
 #[derive(Clone, Debug, Default, PartialEq)]

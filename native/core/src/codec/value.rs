@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::fields::clip;
 use super::raw::{Raw, string_end};
-use crate::batch::Metadata;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::INTEGER_MAGNITUDE_MAX;
+use crate::metadata::Metadata;
 
 /// What kind of value it is, for messages.
 pub(super) fn kind(raw: Raw<'_>) -> &'static str {

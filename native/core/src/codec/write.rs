@@ -10,11 +10,12 @@ use super::raw::Raw;
 use super::request::Request;
 use super::value;
 use crate::batch::{
-    Duplicates, Level, Metadata, MetadataMode, Missing, OnConflict, Operation, OperationKind,
-    OutcomeDetail, StreamPart, VectorRange, WriteOptions, WriteRequest, WriteVerb,
+    Duplicates, Level, MetadataMode, Missing, OnConflict, Operation, OperationKind, OutcomeDetail,
+    StreamPart, VectorRange, WriteOptions, WriteRequest, WriteVerb,
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STREAM_ID_BYTES_MAX};
+use crate::metadata::Metadata;
 
 const ON_CONFLICT: [(&str, OnConflict); 3] = [
     ("error", OnConflict::Error),

@@ -1,7 +1,7 @@
 //! Two pieces of work at the same time, for a thread that has neither a pool nor time to start one.
 
 use crate::error::{Error, Result};
-use crate::store::JoinedPool;
+use crate::pools::JoinedPool;
 
 /// A thread beside its owner's, from the first work on.
 ///

@@ -15,9 +15,9 @@ use super::{checkpoint, compaction};
 use crate::codec::CompactReport;
 use crate::error::{Error, Result};
 use crate::index::{Builder, Frozen};
+use crate::pools::Pools;
 use crate::record::Slot;
 use crate::storage::Storage;
-use crate::store::Pools;
 
 /// Slots that a repair goes over before the next fold may take its turn.
 const REPAIR_SLOTS: usize = 4096;

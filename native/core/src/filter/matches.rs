@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::condition::{Comparison, Condition, Filter};
-use crate::batch::Metadata;
+use crate::metadata::Metadata;
 
 impl Filter {
     /// Whether the filter holds for a record with this metadata.

@@ -1,7 +1,7 @@
 //! Rows copied from the arena to stand together: what is compared many times over is looked up and
 //! brought near once.
 
-use super::rows::{CodeRows, Line, Rows};
+use super::rows::{CodeRows, LINE_BYTES, Line, Rows};
 use crate::record::Slot;
 
 /// Copies of some rows of an arena, by their place in the list that they were gathered by.
@@ -16,7 +16,7 @@ pub struct GatheredRows {
 impl GatheredRows {
     /// Takes the rows of some slots in place of those from before.
     pub fn gather(&mut self, rows: &CodeRows, slots: &[Slot]) {
-        self.lines_per_row = rows.row(0).len();
+        self.lines_per_row = rows.row_bytes() / LINE_BYTES;
         let lines = slots.len() * self.lines_per_row;
         if self.lines.len() < lines {
             self.lines.resize_with(lines, Line::default);
@@ -36,6 +36,11 @@ impl GatheredRows {
 }
 
 impl Rows for GatheredRows {
+    #[inline]
+    fn row_bytes(&self) -> usize {
+        self.lines_per_row * LINE_BYTES
+    }
+
     #[inline]
     fn row(&self, number: u32) -> &[Line] {
         let start = number as usize * self.lines_per_row;

@@ -248,13 +248,13 @@ impl Kernels {
     /// # Panics
     /// If the query is not as long as a row, or `out` not as long as `slots`.
     pub fn dot_rows(self, query: &[i8], rows: &CodeRows, slots: &[Slot], out: &mut [i32]) {
-        assert_eq!(query.len(), rows.row_bytes(), "codes of the query");
         self.dots(query, rows, slots, true, out);
     }
 
     /// As [`Kernels::dot_rows`]; rows that are `far` are asked for ahead, which costs a little
     /// where they are not.
     fn dots(self, query: &[i8], rows: &impl Rows, slots: &[Slot], far: bool, out: &mut [i32]) {
+        assert_eq!(query.len(), rows.row_bytes(), "codes of the query");
         assert_eq!(out.len(), slots.len(), "dots for the slots");
         dispatch!(self, dot_rows(query, rows, slots, far, out));
     }

@@ -65,7 +65,9 @@ pub(super) fn codes_of(row: &[Line]) -> &[i8] {
 
 /// Rows of codes by number, each with a scale and a bias.
 pub(super) trait Rows {
-    /// The lines of a row, of all rows equally many.
+    /// Bytes of a row's codes, of all rows equally many.
+    fn row_bytes(&self) -> usize;
+    /// The lines of a row.
     fn row(&self, number: u32) -> &[Line];
     /// The scale and the bias of a row.
     fn scale_and_bias(&self, number: u32) -> (f32, f32);
@@ -201,6 +203,11 @@ impl CodeRows {
 }
 
 impl Rows for CodeRows {
+    #[inline]
+    fn row_bytes(&self) -> usize {
+        CodeRows::row_bytes(self)
+    }
+
     #[inline]
     fn row(&self, number: u32) -> &[Line] {
         CodeRows::row(self, number)

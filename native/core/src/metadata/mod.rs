@@ -14,9 +14,11 @@ pub(crate) use pointer::Pointer;
 pub(crate) use stored::{Key, Member, members};
 pub use stored::{merged, validate};
 
-use crate::batch::Metadata;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{INTEGER_MAGNITUDE_MAX, METADATA_BYTES_MAX, METADATA_DEPTH_MAX};
+
+/// A record's metadata: a JSON object.
+pub type Metadata = serde_json::Map<String, Value>;
 
 /// Checks metadata against every limit and returns its compact JSON text.
 ///

@@ -9,8 +9,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::Metadata;
 use super::{check_length, corrupted, merge, text_error};
-use crate::batch::Metadata;
 use crate::error::Result;
 
 /// A member of a stored object: its key, and its value as JSON.

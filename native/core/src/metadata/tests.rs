@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::Metadata;
 use super::{check, members, merge, merged, validate};
-use crate::batch::Metadata;
 use crate::error::ErrorCode;
 use crate::limits::{INTEGER_MAGNITUDE_MAX, METADATA_BYTES_MAX, METADATA_DEPTH_MAX};
 

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::batch::{CollectionShape, Metadata, Operation, OperationKind, Status, VectorRange};
+use crate::batch::{CollectionShape, Operation, OperationKind, Status, VectorRange};
 use crate::index::Metric;
+use crate::metadata::Metadata;
 use model::{ModelRecord, World};
 
 const SHAPE: CollectionShape = CollectionShape {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::super::Filter;
-use crate::batch::Metadata;
+use crate::metadata::Metadata;
 
 fn object(value: &Value) -> Metadata {
     value.as_object().cloned().unwrap()

@@ -6,9 +6,9 @@ use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
 use super::super::{Filter, FilterChanges, FilterIndex};
-use crate::batch::Metadata;
 use crate::error::ErrorCode;
 use crate::limits::{FILTER_PATH_BYTES_MAX, FILTER_RANGE_BYTES_MAX};
+use crate::metadata::Metadata;
 use crate::record::Slot;
 
 /// Strings around the length from which the index keeps only their beginning.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use super::Verdict;
 use crate::batch::{
-    Duplicates, Existing, Metadata, MetadataMode, Missing, OnConflict, Operation, OperationKind,
-    State, Status, WriteRequest, WriteVerb,
+    Duplicates, Existing, MetadataMode, Missing, OnConflict, Operation, OperationKind, State,
+    Status, WriteRequest, WriteVerb,
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::metadata;
+use crate::metadata::Metadata;
 use crate::record::{Sequence, Slot};
 
 /// The batch's number.
