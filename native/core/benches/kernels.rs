@@ -172,41 +172,39 @@ fn distances_from_memory(criterion: &mut Criterion) {
     }
 }
 
-/// The choice of a row's neighbors: each of 16 rows against 24 others, where they stand in a large
-/// arena and gathered from it before.
-fn distances_among(criterion: &mut Criterion) {
-    const CHOSEN: u32 = 16;
+/// The choice of a row's neighbors: each of 24 rows of a large arena against 16 that were chosen
+/// before, where those stand in the arena and gathered from it.
+fn first_near(criterion: &mut Criterion) {
+    const CHOSEN: usize = 16;
     const OTHERS: usize = 24;
-    let mut group = criterion.benchmark_group("distances_among");
-    group.throughput(Throughput::Elements(u64::from(CHOSEN) * OTHERS as u64));
+    let mut group = criterion.benchmark_group("first_near");
+    group.throughput(Throughput::Elements((CHOSEN * OTHERS) as u64));
     for dimension in DIMENSIONS {
         let rows = filled_rows(&mut Numbers(4), dimension, FAR_ROWS);
-        let count = CHOSEN as usize + OTHERS;
-        let slots: Vec<u32> = (0..count)
+        let slots: Vec<u32> = (0..CHOSEN + OTHERS)
             .map(|place| (place * 7_919_777 % FAR_ROWS) as u32)
             .collect();
-        let places: Vec<u32> = (CHOSEN..count as u32).collect();
+        let (chosen, others) = slots.split_at(CHOSEN);
+        let mut gathered = GatheredRows::default();
         for kernels in Kernels::available() {
-            let others = &slots[CHOSEN as usize..];
-            let (mut expected, mut distances) = (vec![0.0; OTHERS], vec![0.0; OTHERS]);
-            let mut gathered = GatheredRows::default();
-            gathered.gather(&rows, &slots);
-            kernels.distances_among(slots[0], &rows, others, &mut expected);
-            kernels.distances_gathered(0, &gathered, &places, &mut distances);
-            assert_eq!(distances, expected);
             measure(&mut group, kernels, dimension, |bencher| {
+                let mut distances = vec![0.0; CHOSEN];
                 bencher.iter(|| {
-                    for &slot in &slots[..CHOSEN as usize] {
-                        kernels.distances_among(black_box(slot), &rows, others, &mut distances);
+                    for &slot in others {
+                        kernels.distances_among(black_box(slot), &rows, chosen, &mut distances);
+                        assert!(!distances.iter().any(|&distance| distance < f32::MIN));
                     }
                 });
             });
             let id = format!("{}, gathered", kernels.instruction_set());
             group.bench_function(BenchmarkId::new(id, dimension), |bencher| {
                 bencher.iter(|| {
-                    gathered.gather(&rows, black_box(&slots));
-                    for place in 0..CHOSEN {
-                        kernels.distances_gathered(place, &gathered, &places, &mut distances);
+                    gathered.clear_for(&rows);
+                    let chosen = black_box(chosen).iter();
+                    chosen.for_each(|&slot| gathered.push(&rows, slot));
+                    for &slot in others {
+                        let near = kernels.first_near(slot, &rows, &gathered, 1.0, f32::MIN);
+                        assert_eq!(black_box(near), None);
                     }
                 });
             });
@@ -336,7 +334,7 @@ criterion_group!(
     dot_codes,
     dot_rows,
     distances_from_memory,
-    distances_among,
+    first_near,
     bit_dots,
     residual_signs,
     panel_scores,

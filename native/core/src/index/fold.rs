@@ -247,6 +247,7 @@ impl Builder {
         let routed: Vec<(Vec<Routed>, usize)> = slots
             .par_chunks(ROUTED_ROWS)
             .map(|slots| {
+                slots.iter().for_each(|&slot| graph.links().make_room(slot));
                 self.workspaces.with(|workspace| {
                     let mut routed = vec![Routed::default(); slots.len()];
                     let replaces = |slot: &Slot| (*slot as usize) < known;

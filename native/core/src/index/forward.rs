@@ -9,6 +9,7 @@ use super::leaf::Found;
 use super::prune;
 use super::reverse::Edge;
 use super::workspace::Workspace;
+use crate::kernels;
 use crate::record::Slot;
 
 /// What became of some rows.
@@ -55,7 +56,7 @@ impl Builder {
     }
 
     /// Gathers the candidates of each row one row ahead, so that they are on their way from
-    /// memory while the row before is finished.
+    /// memory while the row before is finished; what a row found is asked for two rows ahead.
     fn choose_for_piece<'c, Near: Iterator<Item = &'c [Slot]>>(
         &self,
         rows: &[u32],
@@ -66,10 +67,13 @@ impl Builder {
         let mut forward = Forward::default();
         let mut ahead: Vec<Slot> = Vec::new();
         let mut previous: Option<(Slot, usize)> = None;
-        for row in rows.iter().copied().map(Some).chain([None]) {
+        for place in 0..=rows.len() {
             std::mem::swap(&mut workspace.slots, &mut ahead);
             ahead.clear();
-            let next = row.map(|row| {
+            if let Some(&later) = rows.get(place + 1) {
+                candidates(later).near.for_each(kernels::prefetch);
+            }
+            let next = rows.get(place).map(|&row| {
                 let slot = slots[row as usize];
                 let Candidates { near, distant } = candidates(row);
                 let visited = &mut workspace.visited;

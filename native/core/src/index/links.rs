@@ -45,6 +45,14 @@ impl LinkRows {
         links.get(..count).unwrap_or(links)
     }
 
+    /// Sees to it that there is memory for a list before it is first read: a page that is read
+    /// before it is written comes from the system twice.
+    pub fn make_room(&self, slot: Slot) {
+        if let Some(count) = self.0.row_for_writing(slot).first() {
+            count.store(count.load(Relaxed), Relaxed);
+        }
+    }
+
     /// Asks for a list that will soon be read, whatever its length: to read the length would be
     /// to wait for it.
     #[inline]

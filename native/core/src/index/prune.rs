@@ -2,8 +2,7 @@
 
 use super::candidate::Candidate;
 use super::graph::Graph;
-use crate::kernels::GatheredRows;
-use crate::record::Slot;
+use crate::kernels::{GatheredRows, ROWS_AT_ONCE};
 
 /// A candidate is dropped where a kept neighbor is nearer to it than the row itself by this
 /// factor: longer edges in new directions are worth more than further ones in the same.
@@ -18,13 +17,8 @@ const ROUNDING: f32 = 4e-6;
 /// What the choice needs beside the graph; kept by a thread for its next row.
 #[derive(Debug, Default)]
 pub(super) struct PruneBuffers {
-    open: Vec<Candidate>,
-    /// The rows of all candidates, which are compared several times over.
+    /// The rows of the kept neighbors, with which all others are compared.
     rows: GatheredRows,
-    slots: Vec<Slot>,
-    /// Where the rows of the open candidates stand among those.
-    places: Vec<u32>,
-    distances: Vec<f32>,
     /// Candidates that were not kept, in no particular order.
     pub dropped: Vec<Candidate>,
 }
@@ -37,9 +31,7 @@ pub(super) fn is_distinct(row_bias: f32, distance: f32) -> bool {
 /// Writes to `kept` at most `limit` of the candidates, nearest first, by the rule of [`ALPHA`];
 /// returns how many distances were computed.
 ///
-/// The candidates are sorted and distinct and the row is not among them. Each kept neighbor is
-/// compared with all candidates that are still open in one go: the same comparisons as trying
-/// candidate by candidate, in fewer and longer runs.
+/// The candidates are sorted and distinct and the row is not among them.
 pub(super) fn select_neighbors(
     graph: &Graph,
     row_bias: f32,
@@ -48,57 +40,29 @@ pub(super) fn select_neighbors(
     kept: &mut Vec<Candidate>,
     buffers: &mut PruneBuffers,
 ) -> usize {
-    let PruneBuffers {
-        open,
-        rows,
-        slots,
-        places,
-        distances,
-        dropped,
-    } = buffers;
+    let PruneBuffers { rows, dropped } = buffers;
+    let (codes, kernels) = (graph.codes(), graph.kernels());
     let mut evaluations = 0;
     kept.clear();
     dropped.clear();
-    open.clear();
+    rows.clear_for(codes);
     for candidate in candidates {
-        let list = if is_distinct(row_bias, candidate.distance) {
-            &mut *open
-        } else {
-            &mut *dropped
-        };
-        list.push(candidate);
-    }
-    slots.clear();
-    slots.extend(open.iter().map(|candidate| candidate.slot));
-    rows.gather(graph.codes(), slots);
-    places.clear();
-    places.extend(0..slots.len() as u32);
-    while let Some(&nearest) = open.first() {
-        if kept.len() == limit {
-            break;
+        if kept.len() == limit || !is_distinct(row_bias, candidate.distance) {
+            dropped.push(candidate);
+            continue;
         }
-        kept.push(nearest);
-        let rest = &places[1..];
-        distances.resize(rest.len(), 0.0);
-        let kernels = graph.kernels();
-        kernels.distances_gathered(places[0], rows, rest, distances);
-        evaluations += rest.len();
-        // What stays open moves up, in order, over the kept one and over what is hidden. Which it
-        // is cannot be predicted, so there is no branch on it: a candidate is written to both.
-        let (mut left, mut hidden) = (0, dropped.len());
-        dropped.resize(hidden + rest.len(), nearest);
-        for (place, between) in (1..).zip(&*distances) {
-            let candidate = open[place];
-            let is_hidden = ALPHA * between < candidate.distance;
-            dropped[hidden] = candidate;
-            hidden += usize::from(is_hidden);
-            (open[left], places[left]) = (candidate, places[place]);
-            left += usize::from(!is_hidden);
+        let Candidate { slot, distance } = candidate;
+        match kernels.first_near(slot, codes, rows, ALPHA, distance) {
+            Some(four) => {
+                evaluations += kept.len().min(ROWS_AT_ONCE * (four + 1));
+                dropped.push(candidate);
+            }
+            None => {
+                evaluations += kept.len();
+                rows.push(codes, slot);
+                kept.push(candidate);
+            }
         }
-        dropped.truncate(hidden);
-        open.truncate(left);
-        places.truncate(left);
     }
-    dropped.append(open);
     evaluations
 }

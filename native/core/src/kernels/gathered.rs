@@ -1,57 +1,82 @@
 //! Rows copied from the arena to stand together: what is compared many times over is looked up and
 //! brought near once.
 
-use super::rows::{CodeRows, LINE_BYTES, Line, Rows};
+use super::four_rows::ROWS_AT_ONCE;
+use super::rows::{CodeRows, LINE_BYTES, Line};
 use crate::record::Slot;
 
-/// Copies of some rows of an arena, by their place in the list that they were gathered by.
+/// Copies of some rows of an arena, in the order in which they came.
 #[derive(Debug, Default)]
 pub struct GatheredRows {
-    /// Of the rows one after another; more than there are rows, where there were more before.
+    /// Of the rows one after another, always of four; more of them than there are rows, where there
+    /// were more before.
     lines: Vec<Line>,
     lines_per_row: usize,
-    scales: Vec<(f32, f32)>,
+    count: usize,
+    /// Of four rows at a time.
+    factors: Vec<FourFactors>,
+}
+
+/// What makes distances of the dot products of four rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FourFactors {
+    pub scales: [f32; ROWS_AT_ONCE],
+    pub biases: [f32; ROWS_AT_ONCE],
+}
+
+impl FourFactors {
+    /// Those of rows that are missing, at no distance from any other.
+    const MISSING: FourFactors = FourFactors {
+        scales: [0.0; ROWS_AT_ONCE],
+        biases: [f32::INFINITY; ROWS_AT_ONCE],
+    };
 }
 
 impl GatheredRows {
-    /// Takes the rows of some slots in place of those from before.
-    pub fn gather(&mut self, rows: &CodeRows, slots: &[Slot]) {
+    /// Forgets all rows; those of this arena follow.
+    pub fn clear_for(&mut self, rows: &CodeRows) {
         self.lines_per_row = rows.row_bytes() / LINE_BYTES;
-        let lines = slots.len() * self.lines_per_row;
-        if self.lines.len() < lines {
-            self.lines.resize_with(lines, Line::default);
+        self.count = 0;
+        self.factors.clear();
+    }
+
+    /// Copies a row of the arena.
+    ///
+    /// # Panics
+    /// If its length is not that of the rows of the arena that was named last.
+    pub fn push(&mut self, rows: &CodeRows, slot: Slot) {
+        let place = self.count % ROWS_AT_ONCE;
+        if place == 0 {
+            self.factors.push(FourFactors::MISSING);
+            let lines = self.factors.len() * ROWS_AT_ONCE * self.lines_per_row;
+            if self.lines.len() < lines {
+                self.lines.resize_with(lines, Line::default);
+            }
         }
-        self.scales.clear();
-        self.scales
-            .extend(slots.iter().map(|&slot| rows.scale_and_bias(slot)));
-        let copies = self.lines.chunks_exact_mut(self.lines_per_row.max(1));
-        for (copy, &slot) in copies.zip(slots) {
-            let row = rows.row(slot);
-            assert_eq!(copy.len(), row.len(), "lines of a row");
-            // SAFETY: both are as many whole lines, and the copy is borrowed by nobody else. No
-            // writer is at work on the row (the protocol of `rows`).
-            unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), copy.as_mut_ptr(), row.len()) }
+        let start = self.count * self.lines_per_row;
+        let copy = &mut self.lines[start..start + self.lines_per_row];
+        let row = rows.row(slot);
+        assert_eq!(copy.len(), row.len(), "lines of a row");
+        // SAFETY: both are as many whole lines, and the copy is borrowed by nobody else. No
+        // writer is at work on the row (the protocol of `rows`).
+        unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), copy.as_mut_ptr(), row.len()) }
+        if let Some(factors) = self.factors.last_mut() {
+            (factors.scales[place], factors.biases[place]) = rows.scale_and_bias(slot);
         }
-    }
-}
-
-impl Rows for GatheredRows {
-    #[inline]
-    fn row_bytes(&self) -> usize {
-        self.lines_per_row * LINE_BYTES
+        self.count += 1;
     }
 
+    /// Four rows at a time; those that are missing in the last four are any.
     #[inline]
-    fn row(&self, number: u32) -> &[Line] {
-        let start = number as usize * self.lines_per_row;
-        &self.lines[start..start + self.lines_per_row]
+    pub(super) fn fours(&self) -> impl Iterator<Item = (&FourFactors, [&[Line]; ROWS_AT_ONCE])> {
+        let lines_per_row = self.lines_per_row;
+        let fours = self
+            .lines
+            .chunks_exact((ROWS_AT_ONCE * lines_per_row).max(1));
+        self.factors.iter().zip(fours).map(move |(factors, lines)| {
+            let (first, last) = lines.split_at(2 * lines_per_row);
+            let ((a, b), (c, d)) = (first.split_at(lines_per_row), last.split_at(lines_per_row));
+            (factors, [a, b, c, d])
+        })
     }
-
-    #[inline]
-    fn scale_and_bias(&self, number: u32) -> (f32, f32) {
-        self.scales[number as usize]
-    }
-
-    #[inline]
-    fn prefetch(&self, _number: u32) {}
 }

@@ -10,7 +10,6 @@
 mod aarch64;
 mod arena;
 pub mod float;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod four_rows;
 mod gathered;
 mod pages;
@@ -28,12 +27,13 @@ use std::fmt;
 use std::sync::OnceLock;
 
 pub use arena::Arena;
+pub use four_rows::ROWS_AT_ONCE;
 pub use gathered::GatheredRows;
 pub use panels::{PanelQuery, Panels, ScoreSum};
 pub use rows::CodeRows;
 
 use crate::record::Slot;
-use rows::Rows;
+use gathered::FourFactors;
 
 /// The environment variable that lowers the choice of [`Kernels::detect`].
 const INSTRUCTION_SET_VARIABLE: &str = "VOLLEY_INSTRUCTION_SET";
@@ -253,7 +253,7 @@ impl Kernels {
 
     /// As [`Kernels::dot_rows`]; rows that are `far` are asked for ahead, which costs a little
     /// where they are not.
-    fn dots(self, query: &[i8], rows: &impl Rows, slots: &[Slot], far: bool, out: &mut [i32]) {
+    fn dots(self, query: &[i8], rows: &CodeRows, slots: &[Slot], far: bool, out: &mut [i32]) {
         assert_eq!(query.len(), rows.row_bytes(), "codes of the query");
         assert_eq!(out.len(), slots.len(), "dots for the slots");
         dispatch!(self, dot_rows(query, rows, slots, far, out));
@@ -306,27 +306,34 @@ impl Kernels {
         self.distances_of(rows.codes(slot), scale_and_bias, rows, slots, false, out);
     }
 
-    /// As [`Kernels::distances_from`], from one gathered row to others, given by their places.
-    ///
-    /// # Panics
-    /// If `out` is not as long as `places`, or a place is not below the count of gathered rows.
+    /// Looks for gathered rows that are near a row of the arena, as distance, times `stretch`, goes
+    /// below `bound`; returns the place of the four rows one of which is, the first such.
     #[inline]
-    pub fn distances_gathered(
+    pub fn first_near(
         self,
-        place: u32,
-        rows: &GatheredRows,
-        places: &[u32],
-        out: &mut [f32],
-    ) {
-        let (codes, scale_and_bias) = (rows::codes_of(rows.row(place)), rows.scale_and_bias(place));
-        self.distances_of(codes, scale_and_bias, rows, places, false, out);
+        slot: Slot,
+        rows: &CodeRows,
+        gathered: &GatheredRows,
+        stretch: f32,
+        bound: f32,
+    ) -> Option<usize> {
+        let (scale, bias) = rows.scale_and_bias(slot);
+        let is_near = |factors: &FourFactors, dots: [i32; ROWS_AT_ONCE]| {
+            let near: [bool; ROWS_AT_ONCE] = std::array::from_fn(|place| {
+                let product = dots[place] as f32 * (scale * factors.scales[place]);
+                stretch * ((bias + factors.biases[place]) - product) < bound
+            });
+            near[0] | near[1] | near[2] | near[3]
+        };
+        let codes = rows.codes(slot);
+        dispatch!(self, first_near(codes, gathered, is_near))
     }
 
     fn distances_of(
         self,
         codes: &[i8],
         (scale, bias): (f32, f32),
-        rows: &impl Rows,
+        rows: &CodeRows,
         slots: &[Slot],
         far: bool,
         out: &mut [f32],

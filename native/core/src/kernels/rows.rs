@@ -63,18 +63,6 @@ pub(super) fn codes_of(row: &[Line]) -> &[i8] {
     unsafe { std::slice::from_raw_parts(row.as_ptr().cast(), size_of_val(row)) }
 }
 
-/// Rows of codes by number, each with a scale and a bias.
-pub(super) trait Rows {
-    /// Bytes of a row's codes, of all rows equally many.
-    fn row_bytes(&self) -> usize;
-    /// The lines of a row.
-    fn row(&self, number: u32) -> &[Line];
-    /// The scale and the bias of a row.
-    fn scale_and_bias(&self, number: u32) -> (f32, f32);
-    /// Asks the processor to bring a row near: a hint, never a fault.
-    fn prefetch(&self, number: u32);
-}
-
 /// Rows of int8 codes by slot, each with a scale and a bias: written without locks, never moved.
 ///
 /// A slot that was never written reads as a row of zeros with scale 0 and bias 0. See the module
@@ -199,28 +187,6 @@ impl CodeRows {
     #[inline]
     fn scale_word(&self, slot: Slot) -> Option<&AtomicU64> {
         self.scales.row(slot)?.first()
-    }
-}
-
-impl Rows for CodeRows {
-    #[inline]
-    fn row_bytes(&self) -> usize {
-        CodeRows::row_bytes(self)
-    }
-
-    #[inline]
-    fn row(&self, number: u32) -> &[Line] {
-        CodeRows::row(self, number)
-    }
-
-    #[inline]
-    fn scale_and_bias(&self, number: u32) -> (f32, f32) {
-        CodeRows::scale_and_bias(self, number)
-    }
-
-    #[inline]
-    fn prefetch(&self, number: u32) {
-        CodeRows::prefetch(self, number);
     }
 }
 

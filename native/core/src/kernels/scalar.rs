@@ -3,8 +3,10 @@
 //! Integers are exact in any order. Floats are multiplied, added and subtracted in the order
 //! written here, never fused, and sums run over sixteen lanes that [`tree_sum`] joins.
 
+use super::four_rows::{ROWS_AT_ONCE, find_four_rows};
+use super::gathered::{FourFactors, GatheredRows};
 use super::panels::{PANEL_MEMBERS, Panels};
-use super::rows::{CodeRows, LINE_BYTES, Rows, WORDS_PER_LINE};
+use super::rows::{CodeRows, LINE_BYTES, Line, WORDS_PER_LINE};
 use super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
 
@@ -47,19 +49,26 @@ pub(super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
         .sum()
 }
 
-pub(super) fn dot_rows(
-    query: &[i8],
-    rows: &impl Rows,
-    slots: &[Slot],
-    _far: bool,
-    out: &mut [i32],
-) {
+pub(super) fn dot_rows(query: &[i8], rows: &CodeRows, slots: &[Slot], _far: bool, out: &mut [i32]) {
     for (out, &slot) in out.iter_mut().zip(slots) {
-        let lines = query.chunks(LINE_BYTES).zip(rows.row(slot));
-        *out = lines
-            .map(|(query, line)| dot_codes(query, &line.load()))
-            .sum();
+        *out = dot_lines(query, rows.row(slot));
     }
+}
+
+/// See [`super::Kernels::first_near`].
+pub(super) fn first_near(
+    query: &[i8],
+    rows: &GatheredRows,
+    is_near: impl Fn(&FourFactors, [i32; ROWS_AT_ONCE]) -> bool,
+) -> Option<usize> {
+    find_four_rows(rows, |rows| rows.map(|row| dot_lines(query, row)), is_near)
+}
+
+fn dot_lines(query: &[i8], row: &[Line]) -> i32 {
+    let lines = query.chunks(LINE_BYTES).zip(row);
+    lines
+        .map(|(query, line)| dot_codes(query, &line.load()))
+        .sum()
 }
 
 /// See [`super::Kernels::bit_dots`]. Inlined into each instruction set, whose way to count bits it

@@ -178,25 +178,31 @@ proptest! {
     }
 
     #[test]
-    fn gathered_rows_are_as_far_from_each_other_as_in_the_arena(
+    fn the_first_near_row_is_found_by_the_distances_in_the_arena(
         (query, rows) in query_and_rows(),
         fewer in 0usize..4,
+        stretch in 0.5f32..2.0,
+        quantile in 0.0f64..1.0,
     ) {
         let arena = CodeRows::new(query.len());
         let mut slots = write_rows(&arena, &rows);
         slots.push(20_000);
+        let asked = slots[0];
         let mut gathered = GatheredRows::default();
-        for count in [slots.len(), slots.len() - fewer.min(rows.len())] {
+        for count in [slots.len(), slots.len() - fewer.min(rows.len()), 0] {
             let slots = &slots[..count];
-            gathered.gather(&arena, slots);
-            let places: Vec<u32> = (0..count as u32).rev().collect();
-            let of_places: Vec<Slot> = slots.iter().rev().copied().collect();
+            gathered.clear_for(&arena);
+            slots.iter().for_each(|&slot| gathered.push(&arena, slot));
             for kernels in Kernels::available() {
-                let mut expected = vec![f32::NAN; count];
-                let mut distances = expected.clone();
-                kernels.distances_from(slots[0], &arena, &of_places, &mut expected);
-                kernels.distances_gathered(0, &gathered, &places, &mut distances);
-                prop_assert_eq!(bits(&distances), bits(&expected));
+                let mut distances = vec![f32::NAN; count];
+                kernels.distances_from(asked, &arena, slots, &mut distances);
+                let mut sorted = distances.clone();
+                sorted.sort_by(f32::total_cmp);
+                let middle = sorted.get((count as f64 * quantile) as usize).copied();
+                let bound = stretch * middle.unwrap_or(1.0);
+                let expected = distances.iter().position(|distance| stretch * distance < bound);
+                let found = kernels.first_near(asked, &arena, &gathered, stretch, bound);
+                prop_assert_eq!(found, expected.map(|place| place / ROWS_AT_ONCE));
             }
         }
     }

@@ -11,9 +11,10 @@
 
 use std::arch::x86_64::*;
 
-use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
+use super::super::four_rows::{ROWS_AT_ONCE, find_four_rows, for_each_four_rows};
+use super::super::gathered::{FourFactors, GatheredRows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
-use super::super::rows::{CodeRows, LINE_BYTES, Line, Rows};
+use super::super::rows::{CodeRows, LINE_BYTES, Line};
 use super::super::scalar::{self, CODE_MAX};
 use super::super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
@@ -102,13 +103,24 @@ pub(in super::super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
 #[target_feature(enable = "avx2")]
 pub(in super::super) fn dot_rows(
     query: &[i8],
-    rows: &impl Rows,
+    rows: &CodeRows,
     slots: &[Slot],
     far: bool,
     out: &mut [i32],
 ) {
     let query = query.as_chunks::<LINE_BYTES>().0;
     for_each_four_rows(rows, slots, far, out, |rows| dot_four(query, rows));
+}
+
+/// See [`super::super::Kernels::first_near`].
+#[target_feature(enable = "avx2")]
+pub(in super::super) fn first_near(
+    query: &[i8],
+    rows: &GatheredRows,
+    is_near: impl Fn(&FourFactors, [i32; ROWS_AT_ONCE]) -> bool,
+) -> Option<usize> {
+    let query = query.as_chunks::<LINE_BYTES>().0;
+    find_four_rows(rows, |rows| dot_four(query, rows), is_near)
 }
 
 /// The dot products of a query with four rows, at most as many lines as the query has.

@@ -2,13 +2,14 @@
 //!
 //! int8 products: `dpbusd` multiplies unsigned by signed bytes and sums four to a lane. The row
 //! is made unsigned by adding 128 (one exclusive or), and 128 times the sum of the query is
-//! taken off at the end.
+//! taken off at the start.
 
 use std::arch::x86_64::*;
 
-use super::super::four_rows::{ROWS_AT_ONCE, for_each_four_rows};
+use super::super::four_rows::{ROWS_AT_ONCE, find_four_rows, for_each_four_rows};
+use super::super::gathered::{FourFactors, GatheredRows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
-use super::super::rows::{CodeRows, LINE_BYTES, Line, Rows, WORDS_PER_LINE};
+use super::super::rows::{CodeRows, LINE_BYTES, Line, WORDS_PER_LINE};
 use super::super::scalar::{self, CODE_MAX};
 use super::super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
@@ -66,35 +67,55 @@ pub(in super::super) fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub(in super::super) fn dot_rows(
     query: &[i8],
-    rows: &impl Rows,
+    rows: &CodeRows,
     slots: &[Slot],
     far: bool,
     out: &mut [i32],
 ) {
     let query = query.as_chunks::<LINE_BYTES>().0;
+    let start = start_of(query);
+    for_each_four_rows(rows, slots, far, out, |rows| dot_four(query, start, rows));
+}
+
+/// See [`super::super::Kernels::first_near`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(in super::super) fn first_near(
+    query: &[i8],
+    rows: &GatheredRows,
+    is_near: impl Fn(&FourFactors, [i32; ROWS_AT_ONCE]) -> bool,
+) -> Option<usize> {
+    let query = query.as_chunks::<LINE_BYTES>().0;
+    let start = start_of(query);
+    find_four_rows(rows, |rows| dot_four(query, start, rows), is_near)
+}
+
+/// What takes off the excess of a query's dot products where their sums begin with it: 128 times
+/// the sum of the query's codes, negative, spread over the lanes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn start_of(query: &[[i8; LINE_BYTES]]) -> __m512i {
     let to_unsigned = _mm512_set1_epi8(TO_UNSIGNED);
     let mut excess = _mm512_setzero_si512();
     for codes in query {
         excess = _mm512_dpbusd_epi32(excess, to_unsigned, load_codes(codes));
     }
-    let excess = _mm_set1_epi32(_mm512_reduce_add_epi32(excess));
-    for_each_four_rows(rows, slots, far, out, |rows| dot_four(query, excess, rows));
+    _mm512_sub_epi32(_mm512_setzero_si512(), excess)
 }
 
-/// The dot products of a query with four rows, at most as many lines as the query has;
-/// each lane of `excess` is 128 times the sum of the query.
+/// The dot products of a query with four rows, at most as many lines as the query has; `start` is
+/// [`start_of`] the query.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn dot_four(
     query: &[[i8; LINE_BYTES]],
-    excess: __m128i,
+    start: __m512i,
     rows: [&[Line]; ROWS_AT_ONCE],
 ) -> [i32; ROWS_AT_ONCE] {
     let lines = rows
         .iter()
         .fold(query.len(), |lines, row| lines.min(row.len()));
     let to_unsigned = _mm512_set1_epi8(TO_UNSIGNED);
-    let mut sums = [_mm512_setzero_si512(); ROWS_AT_ONCE];
+    let mut sums = [start; ROWS_AT_ONCE];
     for (place, codes) in query[..lines].iter().enumerate() {
         let query = load_codes(codes);
         for (sum, row) in sums.iter_mut().zip(rows) {
@@ -104,10 +125,9 @@ fn dot_four(
             *sum = _mm512_dpbusd_epi32(*sum, _mm512_xor_si512(row, to_unsigned), query);
         }
     }
-    let sums = sum_lanes(sums);
     let mut dots = [0; ROWS_AT_ONCE];
     // SAFETY: `dots` is 16 bytes long and the store has no alignment.
-    unsafe { _mm_storeu_si128(dots.as_mut_ptr().cast(), _mm_sub_epi32(sums, excess)) }
+    unsafe { _mm_storeu_si128(dots.as_mut_ptr().cast(), sum_lanes(sums)) }
     dots
 }
 
