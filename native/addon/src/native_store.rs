@@ -76,14 +76,18 @@ impl NativeStore {
             Either::A(whole) => whole.to_vec(),
             Either::B(pieces) => whole(&pieces),
         };
-        let block = block.map_or_else(Vec::new, |block| block.to_vec());
+        let mut numbers = Vec::new();
+        if let Some(block) = block {
+            numbers = store.empty_block(block.len());
+            numbers.extend_from_slice(&block);
+        }
         let context = context.unwrap_or_default().into_engine();
         let handed_over = guarded(move || {
             store.call(
                 &line,
                 &format,
                 body,
-                block,
+                numbers,
                 context,
                 Box::new(move |bytes| reply.send(bytes)),
             );

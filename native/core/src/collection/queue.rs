@@ -201,6 +201,11 @@ impl Queue {
         jobs.into_iter().for_each(|job| job.refuse(failed()));
     }
 
+    /// Whether no batch waits.
+    pub fn is_empty(&self) -> bool {
+        self.lock().jobs.is_empty()
+    }
+
     /// Waits for work, at most for `wait` where given. With `only_updates`, batches stay where
     /// they are: this is how writers are slowed to the indexer's pace.
     pub fn take(&self, only_updates: bool, wait: Option<Duration>) -> Work {

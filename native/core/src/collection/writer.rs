@@ -91,6 +91,11 @@ impl Writer {
                 break;
             }
             self.step(work);
+            if shared.queue.is_empty() {
+                // Whoever was told just now may have been woken on this processor: they go first.
+                std::thread::yield_now();
+                self.log.prepare();
+            }
         }
         // A failure is seen by the closing thread: the durable watermark stays behind.
         let _ = self.sync();

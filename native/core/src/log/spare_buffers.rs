@@ -1,10 +1,18 @@
-//! Buffers of frames that were sealed, to be filled again: they cost none of the page faults that
-//! fresh memory does.
+//! Buffers for frames that cost none of the page faults that fresh memory does: those of sealed
+//! files, to be filled again, and one that was made ready while there was time.
 
-/// The buffers of the file that was sealed last, up to a limit.
+/// Bytes from which on a buffer's memory comes fresh from the system.
+const FRESH_BYTES_MIN: usize = 256 << 10;
+/// A new buffer has more room than it needs, one part of so many of that: a later batch of as many
+/// rows may be a little longer and should fit as well.
+const ROOM_SHARE: usize = 32;
+
+/// The buffers of the file that was sealed last, and those made since, up to a limit.
 pub(super) struct SpareBuffers {
     buffers: Vec<Vec<u8>>,
     bytes_max: usize,
+    /// What was asked for last.
+    asked: usize,
 }
 
 impl SpareBuffers {
@@ -13,15 +21,41 @@ impl SpareBuffers {
         SpareBuffers {
             buffers: Vec::new(),
             bytes_max,
+            asked: 0,
         }
     }
 
-    /// A buffer with room for so many bytes and not much more: one that is much too large would
-    /// be cut to size when it is filled, which copies it.
-    pub fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
-        let fits = |buffer: &Vec<u8>| (bytes..=bytes + bytes / 16).contains(&buffer.capacity());
-        let place = self.buffers.iter().position(fits)?;
-        Some(self.buffers.swap_remove(place))
+    /// An empty buffer with room for so many bytes and not much more: one that is much too large
+    /// would be cut to size when it is filled, which copies it.
+    pub fn take(&mut self, bytes: usize) -> Vec<u8> {
+        self.asked = bytes;
+        let mut buffer = match self.place_of(bytes) {
+            Some(place) => self.buffers.swap_remove(place),
+            None => Vec::with_capacity(bytes + bytes / ROOM_SHARE),
+        };
+        buffer.clear();
+        buffer
+    }
+
+    /// Makes a buffer ready such as was asked for last, if there is none.
+    pub fn prepare(&mut self) {
+        let bytes = self.asked + self.asked / ROOM_SHARE;
+        let kept: usize = self.buffers.iter().map(Vec::capacity).sum();
+        if bytes < FRESH_BYTES_MIN
+            || kept + bytes > self.bytes_max
+            || self.place_of(self.asked).is_some()
+        {
+            return;
+        }
+        let mut buffer = Vec::with_capacity(bytes);
+        // Only memory that was written once is there.
+        buffer.resize(bytes, 0);
+        self.buffers.push(buffer);
+    }
+
+    fn place_of(&self, bytes: usize) -> Option<usize> {
+        let fits = |buffer: &Vec<u8>| (bytes..=bytes + bytes / 10).contains(&buffer.capacity());
+        self.buffers.iter().position(fits)
     }
 
     /// Keeps the first of these buffers that together stay within the limit, in place of those
@@ -67,10 +101,31 @@ mod tests {
     fn a_buffer_is_taken_once_and_only_where_it_fits() {
         let mut spare = SpareBuffers::new(1000);
         spare.keep(buffers(&[160, 320]));
-        assert!(spare.take(161).is_none(), "too small, and twice too large");
-        assert!(spare.take(100).is_none(), "much too large");
-        let taken = spare.take(155).map(|buffer| buffer.capacity());
-        assert_eq!((taken, bytes(&spare)), (Some(160), 320));
-        assert!(spare.take(155).is_none());
+        spare.take(161);
+        spare.take(100);
+        assert_eq!(
+            bytes(&spare),
+            480,
+            "too small, and twice too large; much too large"
+        );
+        assert_eq!((spare.take(155).capacity(), bytes(&spare)), (160, 320));
+        assert_ne!(spare.take(155).capacity(), 320);
+    }
+
+    #[test]
+    fn one_buffer_is_made_ready_of_the_size_that_was_asked_for_last() {
+        let mut spare = SpareBuffers::new(4 << 20);
+        for (asked, ready) in [(0, 0), (FRESH_BYTES_MIN / 2, 0), (1 << 20, 1), (5 << 20, 0)] {
+            spare.keep(Vec::new());
+            spare.take(asked);
+            spare.prepare();
+            spare.prepare();
+            assert_eq!(spare.buffers.len(), ready, "{asked}");
+        }
+        spare.take(1 << 20);
+        spare.prepare();
+        let taken = spare.take((1 << 20) + 1000);
+        assert_eq!((taken.len(), bytes(&spare)), (0, 0));
+        assert!(taken.capacity() < (1 << 20) + (1 << 16));
     }
 }

@@ -122,10 +122,12 @@ impl LogWriter {
     /// An encoder with room for rows of so many bytes.
     pub fn encoder(&mut self, rows_bytes: usize) -> BatchEncoder {
         let bytes = BatchEncoder::buffer_bytes(rows_bytes);
-        match self.spare_buffers.take(bytes) {
-            Some(buffer) => BatchEncoder::in_buffer(buffer),
-            None => BatchEncoder::with_capacity(rows_bytes),
-        }
+        BatchEncoder::in_buffer(self.spare_buffers.take(bytes))
+    }
+
+    /// Does for the next batch what can be done while there is none.
+    pub fn prepare(&mut self) {
+        self.spare_buffers.prepare();
     }
 
     /// Appends rows that [`LogWriter::commit_stage`] will make part of one batch. A new stage is

@@ -15,6 +15,7 @@ mod reads;
 mod responder;
 mod running;
 mod settings;
+mod spare_blocks;
 mod stages;
 mod unembedded;
 
@@ -42,6 +43,7 @@ use memory::Reservations;
 use order::Order;
 use responder::Responder;
 use running::Running;
+use spare_blocks::SpareBlocks;
 use stages::Stages;
 use unembedded::Unembedded;
 
@@ -85,6 +87,7 @@ struct Inner {
     /// This store's say in the budget's limit.
     budget_number: u64,
     reservations: Reservations,
+    spare_blocks: SpareBlocks,
     stages: Stages,
     openers: AtomicUsize,
     closed: AtomicBool,
@@ -170,6 +173,12 @@ impl Store {
             context,
         };
         dispatch::call(&self.handle.inner, incoming, responder);
+    }
+
+    /// An empty block for a call's vectors, with room for so many numbers; best one that an earlier
+    /// call has filled.
+    pub fn empty_block(&self, numbers: usize) -> Vec<f32> {
+        self.handle.inner.spare_blocks.take(numbers)
     }
 
     /// [`Store::call`] that waits for the reply; not for threads of the engine's own.
@@ -269,6 +278,7 @@ impl Inner {
             budget,
             budget_number,
             reservations: Reservations::default(),
+            spare_blocks: SpareBlocks::default(),
             stages: Stages::default(),
             openers: AtomicUsize::new(1),
             closed: AtomicBool::new(false),

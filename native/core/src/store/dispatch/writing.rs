@@ -141,7 +141,7 @@ impl Call {
             self.inner.stages.grow(stage, request.operations.len());
         }
         if !must_wait {
-            return self.finish_write(&request, &reply);
+            return self.finish_write(request, &reply);
         }
         let (sequence, batch) = (reply.sequence, Arc::clone(&self.batch));
         let unanswered = Arc::new(Mutex::new(Some((self, request, reply))));
@@ -156,7 +156,7 @@ impl Call {
             if reached {
                 reply.reached = Level::Indexed;
             }
-            call.finish_write(&request, &reply);
+            call.finish_write(request, &reply);
         };
         let answer_now = answer.clone();
         collection.when_batch_indexed(sequence, Box::new(answer));
@@ -164,7 +164,7 @@ impl Call {
         batch.when_hurried(Box::new(move || answer_now(false)));
     }
 
-    fn finish_write(mut self, request: &WriteRequest, reply: &WriteReply) {
+    fn finish_write(mut self, mut request: WriteRequest, reply: &WriteReply) {
         // The key is free before the caller knows, who may use it again at once.
         self.claim = None;
         let failed = Counts::of(&reply.outcomes).failed;
@@ -176,8 +176,10 @@ impl Call {
         let is_seen = failed < reply.outcomes.len() && !validate_only && stage.is_none();
         let committed = is_seen.then_some(reply.sequence);
         let elapsed = self.batch.began.elapsed();
+        let block = std::mem::take(&mut request.vectors.values);
+        self.inner.spare_blocks.give(block);
         if let Some(responder) = self.batch.end(failed, committed, None) {
-            responder.reply(|out| codec::write_reply(request, reply, elapsed, out));
+            responder.reply(|out| codec::write_reply(&request, reply, elapsed, out));
         }
     }
 }
