@@ -23,6 +23,18 @@ const NUMBER_MAX: f32 = ((1 << BIT_PLANES) - 1) as f32;
 const WHOLE_NUMBERS: f32 = (1 << 23) as f32;
 /// Rows of one piece of work.
 const PIECE_ROWS: usize = 1024;
+/// The signs that a byte stands for, its lowest bit first: 1 where it is set, else -1.
+const SIGNS: [[i8; 8]; 256] = {
+    let mut signs = [[-1; 8]; 256];
+    let mut place = 0;
+    while place < 256 * 8 {
+        if place / 8 >> (place % 8) & 1 == 1 {
+            signs[place / 8][place % 8] = 1;
+        }
+        place += 1;
+    }
+    signs
+};
 
 /// The signs of all rows of a graph around one center. A row stands here before any link leads
 /// to it.
@@ -96,8 +108,9 @@ impl FirstLook {
         let (kernels, center) = (self.kernels, &self.center);
         kernels.residual_signs(&row.codes, row.scale, &center.codes, center.scale, words);
         signs.clear();
-        let sign = |dimension: usize| words[dimension / 32] >> (dimension % 32) & 1;
-        signs.extend((0..row.codes.len()).map(|dimension| 2 * sign(dimension) as i8 - 1));
+        let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+        bytes.for_each(|byte| signs.extend_from_slice(&SIGNS[usize::from(byte)]));
+        signs.truncate(row.codes.len());
         let along = kernels.dot_codes(&row.codes, signs) as f32 * row.scale
             - kernels.dot_codes(&center.codes, signs) as f32 * center.scale;
         let half_norm = codes::distance(kernels, row, center).max(0.0);

@@ -247,10 +247,11 @@ impl Builder {
         let routed: Vec<(Vec<Routed>, usize)> = slots
             .par_chunks(ROUTED_ROWS)
             .map(|slots| {
-                slots.iter().for_each(|&slot| graph.links().make_room(slot));
+                let replaces = |slot: &Slot| (*slot as usize) < known;
+                let new = slots.iter().filter(|slot| !replaces(slot));
+                new.for_each(|&slot| graph.links().begin(slot));
                 self.workspaces.with(|workspace| {
                     let mut routed = vec![Routed::default(); slots.len()];
-                    let replaces = |slot: &Slot| (*slot as usize) < known;
                     let far = DISTANT * DISTANT_STEP;
                     let wanted = FAN_OUT + if slots.iter().any(replaces) { far } else { 0 };
                     let each = |place: usize, keys: &[u64]| {

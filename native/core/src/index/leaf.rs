@@ -142,7 +142,7 @@ impl Leaf {
     }
 
     fn remove(&mut self, slot: Slot) {
-        if let Some(place) = self.slots.iter().position(|&member| member == slot) {
+        if let Some(place) = place_of(&self.slots, slot) {
             self.slots.swap_remove(place);
             self.panels.swap_remove(place);
         }
@@ -309,6 +309,20 @@ impl Leaf {
             found.pairs += self.slots.len();
         }
     }
+}
+
+/// Where a slot stands in a list; whole pieces are compared at once.
+fn place_of(slots: &[Slot], slot: Slot) -> Option<usize> {
+    const PIECE: usize = 64;
+    let mut pieces = slots.chunks(PIECE);
+    let piece = pieces.position(|piece| {
+        piece
+            .iter()
+            .fold(false, |found, &other| found | (other == slot))
+    })?;
+    let first = piece * PIECE;
+    let place = slots[first..].iter().position(|&other| other == slot)?;
+    Some(first + place)
 }
 
 /// The signs of a row of the graph minus a leader.

@@ -45,12 +45,10 @@ impl LinkRows {
         links.get(..count).unwrap_or(links)
     }
 
-    /// Sees to it that there is memory for a list before it is first read: a page that is read
-    /// before it is written comes from the system twice.
-    pub fn make_room(&self, slot: Slot) {
-        if let Some(count) = self.0.row_for_writing(slot).first() {
-            count.store(count.load(Relaxed), Relaxed);
-        }
+    /// Makes the list of a slot that never had one empty, as it is. A page that is read before it
+    /// is written comes from the system twice: this writes first.
+    pub fn begin(&self, slot: Slot) {
+        self.write(slot, &[]);
     }
 
     /// Asks for a list that will soon be read, whatever its length: to read the length would be
