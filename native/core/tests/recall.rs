@@ -14,16 +14,21 @@ const LIMIT: usize = 10;
 fn filled(random: &mut Random, metric: &str) -> (Store, Vec<Vec<f32>>) {
     let store = open(memory());
     create(&store, metric);
+    let vectors = fill(&store, random);
+    (store, vectors)
+}
+
+fn fill(store: &Store, random: &mut Random) -> Vec<Vec<f32>> {
     let vectors: Vec<Vec<f32>> = (0..RECORDS).map(|_| random.vector()).collect();
     for (batch, vectors) in (0..).zip(vectors.chunks(1000)) {
         let ids: Vec<String> = (0..vectors.len())
             .map(|n| format!("{}", batch * 1000 + n))
             .collect();
         let header = json!({"collection": "records", "ids": ids});
-        call(&store, "insert", header, &vectors.concat());
+        call(store, "insert", header, &vectors.concat());
     }
-    call(&store, "indexed", json!({"collection": "records"}), &[]);
-    (store, vectors)
+    call(store, "indexed", json!({"collection": "records"}), &[]);
+    vectors
 }
 
 /// The ids that each query finds, with options.
@@ -131,7 +136,14 @@ fn a_recall_of_one_compares_with_every_record() {
 #[test]
 fn queries_that_are_refused_measure_nothing() {
     let mut random = Random(14);
-    let (store, vectors) = filled(&mut random, "euclidean");
+    let store = open(memory());
+    // So few links that the narrowest beam does not find all of a record's neighbors.
+    let sparse = json!({
+        "name": "records", "dimension": DIMENSION, "metric": "euclidean",
+        "hnsw": {"m": 4, "ef_construction": 16},
+    });
+    call(&store, "collections.create", sparse, &[]);
+    let vectors = fill(&store, &mut random);
     let bad = json!({
         "collection": "records", "recall": 0.9,
         "queries": vec![json!({"query_vector": [1.0]}); QUERIES],

@@ -7,7 +7,7 @@ use crate::kernels::{GatheredRows, ROWS_AT_ONCE};
 /// A candidate is dropped where a kept neighbor is nearer to it than the row itself by this
 /// factor: longer edges in new directions are worth more than further ones in the same.
 /// Source: S. J. Subramanya et al., DiskANN, NeurIPS 2019, section 2.3 (RobustPrune).
-const ALPHA: f32 = 1.05;
+const ALPHA: f32 = 1.075;
 /// Distances up to this share of the row's own scale are rounding: such rows are equals. Equals
 /// are never chosen. They lead nowhere that the row does not lead to itself, and rows that
 /// choose each other would satisfy the rule that a link leads to every row while no way leads to
