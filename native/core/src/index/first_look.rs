@@ -28,7 +28,7 @@ const SIGNS: [[i8; 8]; 256] = {
     let mut signs = [[-1; 8]; 256];
     let mut place = 0;
     while place < 256 * 8 {
-        if place / 8 >> (place % 8) & 1 == 1 {
+        if (place / 8) >> (place % 8) & 1 == 1 {
             signs[place / 8][place % 8] = 1;
         }
         place += 1;

@@ -47,10 +47,8 @@ impl SpareBuffers {
         {
             return;
         }
-        let mut buffer = Vec::with_capacity(bytes);
-        // Only memory that was written once is there.
-        buffer.resize(bytes, 0);
-        self.buffers.push(buffer);
+        // Not zeros, which the system gives without any memory behind them.
+        self.buffers.push(vec![1; bytes]);
     }
 
     fn place_of(&self, bytes: usize) -> Option<usize> {
