@@ -27,15 +27,20 @@ pub(super) fn candidate(key: u64) -> Candidate {
     }
 }
 
+/// Up to so many times as many keys as are kept are all sorted.
+const SORTED_FACTOR: usize = 2;
+
 /// Keeps the `count` smallest keys, sorted.
 pub(super) fn keep_nearest(keys: &mut Vec<u64>, count: usize) {
-    if keys.len() > count {
+    // To choose them first costs more than to sort the others with them, unless those are many.
+    if keys.len() > SORTED_FACTOR * count {
         if count > 0 {
             keys.select_nth_unstable(count - 1);
         }
         keys.truncate(count);
     }
     keys.sort_unstable();
+    keys.truncate(count);
 }
 
 /// Bits that order like the numbers they stand for; what is no number comes first or last.
