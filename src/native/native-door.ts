@@ -3,12 +3,17 @@ import type { WireOptions } from '../options.js';
 import { binding, type CallContext, type NativeStore } from './binding.js';
 import { type Door, type Format, parseReply, type Reply } from './door.js';
 import { unpackMatches } from './packed.js';
+import { Turns } from './turns.js';
+
+/** Bytes from which on to encode such a call takes a noticeable part of a turn of the event loop. */
+const LARGE_BYTES = 128 << 10;
 
 /** The door to the engine in this process. */
 export class NativeDoor implements Door {
   readonly isOrdered = true;
   readonly #native: NativeStore;
   readonly #prefix = randomUUID();
+  readonly #turns = new Turns();
   #batches = 0;
 
   private constructor(native: NativeStore) {
@@ -29,7 +34,9 @@ export class NativeDoor implements Door {
     context?: CallContext,
   ): Promise<Reply> {
     const body = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
-    return parsePacked(await this.#native.call(verb, 'packed', body, block, context));
+    const reply = await this.#native.call(verb, 'packed', body, block, context);
+    if (body.length + (block?.byteLength ?? 0) >= LARGE_BYTES) await this.#turns.next();
+    return parsePacked(reply);
   }
 
   /**

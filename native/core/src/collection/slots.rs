@@ -33,6 +33,11 @@ impl SlotAllocator {
         }
     }
 
+    /// The first slot that was never handed out.
+    pub fn next(&self) -> Slot {
+        self.next
+    }
+
     /// Whether so many slots can be handed out.
     ///
     /// # Errors

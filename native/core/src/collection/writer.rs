@@ -41,6 +41,8 @@ pub struct Writer {
     beside: Beside,
     synced: Instant,
     unsynced: bool,
+    /// Records that the last batch has stored.
+    stored_last: usize,
     /// An append has failed since the last publication.
     lost: bool,
     /// Atomic streams whose parts are coming.
@@ -76,6 +78,7 @@ impl Writer {
             beside: Beside::new("volley-log"),
             synced: Instant::now(),
             unsynced: false,
+            stored_last: 0,
             lost: false,
             stages: BTreeMap::new(),
         }
@@ -92,13 +95,20 @@ impl Writer {
             }
             self.step(work);
             if shared.queue.is_empty() {
-                // Whoever was told just now may have been woken on this processor: they go first.
-                std::thread::yield_now();
-                self.log.prepare();
+                self.prepare();
             }
         }
         // A failure is seen by the closing thread: the durable watermark stays behind.
         let _ = self.sync();
+    }
+
+    /// Gets memory for a batch like the last one while nobody waits for it.
+    fn prepare(&mut self) {
+        // Whoever was told just now may have been woken on this processor: they go first.
+        std::thread::yield_now();
+        self.log.prepare();
+        let next = self.allocator.next();
+        self.shared.graph.prepare(next, self.stored_last);
     }
 
     /// One group: every batch is planned, logged and applied in turn, all share one sync and
@@ -189,7 +199,9 @@ impl Writer {
             .map(|action| action.row(request, checked))
             .collect::<Result<_>>()?;
         let stores = rows.iter().filter(|row| matches!(row, Row::Store { .. }));
-        self.allocator.check_room(stores.count())?;
+        let stores = stores.count();
+        self.allocator.check_room(stores)?;
+        self.stored_last = stores;
         let old_texts = self.old_texts(&rows)?;
         let kept = Kept::of(request, terms, &plan.outcomes, sequence);
         let batch = encode(&mut self.log, &rows, &kept)?;

@@ -10,6 +10,9 @@ use crate::record::Slot;
 /// Fewest and most links per row (`m`) that are taken as given.
 const M_RANGE: std::ops::RangeInclusive<usize> = 2..=128;
 
+/// Bytes of codes that are made ready ahead, at most.
+const PREPARED_BYTES_MAX: usize = 4 << 20;
+
 /// What a graph is made with; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexParameters {
@@ -111,6 +114,15 @@ impl Graph {
         let mut codes = vec![0; self.codes.row_bytes()];
         let coded = self.space.encode_row(vector, &mut codes);
         self.codes.write(slot, &codes, coded.scale, coded.bias);
+    }
+
+    /// Has the system back the codes of some slots that were never encoded with memory, which
+    /// [`Graph::encode`] then need not wait for. Called by the thread that encodes.
+    pub fn prepare(&self, first: Slot, count: usize) {
+        let count = count.min(PREPARED_BYTES_MAX / self.codes.row_bytes());
+        (first..)
+            .take(count)
+            .for_each(|slot| self.codes.prepare(slot));
     }
 
     /// The codes of a query.

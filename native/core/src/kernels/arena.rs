@@ -52,6 +52,22 @@ impl<T: Zeroable> Arena<T> {
         self.row_of(self.chunks.get(chunk)?.get()?, row)
     }
 
+    /// The row of a slot behind all that were ever asked for with [`Arena::row_for_writing`]; empty
+    /// for others.
+    pub(super) fn row_ahead(&self, slot: Slot) -> &[T] {
+        let (chunk, row) = locate(slot);
+        if (slot as usize) < self.rows_end.load(Relaxed) {
+            return &[];
+        }
+        let cell = self.chunks.get(chunk);
+        let pages = cell.map(|cell| {
+            cell.get_or_init(|| Pages::zeroed((FIRST_CHUNK_ROWS << chunk) * self.row_len))
+        });
+        pages
+            .and_then(|pages| self.row_of(pages, row))
+            .unwrap_or_default()
+    }
+
     /// The row of a slot, zeroed where it was never written.
     ///
     /// # Panics

@@ -18,6 +18,8 @@ use crate::record::Slot;
 /// Bytes of a cache line: rows begin on one and are padded to a whole number of them.
 pub(super) const LINE_BYTES: usize = 64;
 pub(super) const WORDS_PER_LINE: usize = LINE_BYTES / 8;
+/// Lines of the smallest page of memory.
+const PAGE_LINES: usize = 4096 / LINE_BYTES;
 
 /// One cache line, as the words that are stored and loaded.
 #[repr(C, align(64))]
@@ -113,6 +115,13 @@ impl CodeRows {
         }
         let word = u64::from(scale.to_bits()) | u64::from(bias.to_bits()) << 32;
         self.scales.row_for_writing(slot)[0].store(word, Relaxed);
+    }
+
+    /// Has the system back a row that will be written for the first time with memory.
+    pub fn prepare(&self, slot: Slot) {
+        let row = self.lines.row_ahead(slot);
+        let pages = row.iter().step_by(PAGE_LINES);
+        pages.for_each(|line| line.0[0].store(0, Relaxed));
     }
 
     /// Copies the first codes of a row; what `codes` has beyond [`CodeRows::row_bytes`] is zeroed.
@@ -233,6 +242,21 @@ mod tests {
             assert_eq!(rows.scale_and_bias(slot), (0.0, 0.0));
             rows.prefetch(slot);
         }
+    }
+
+    #[test]
+    fn rows_that_were_made_ready_are_neither_counted_nor_changed() {
+        let rows = CodeRows::new(5000);
+        rows.write(3, &[1; 5000], 1.0, 0.0);
+        for slot in [0, 3, 4, 5000, u32::MAX] {
+            rows.prepare(slot);
+        }
+        assert_eq!(rows.bytes(), 4 * (5056 + 8));
+        let mut codes = [0; 5000];
+        rows.read(3, &mut codes);
+        assert_eq!(codes, [1; 5000]);
+        rows.read(4, &mut codes);
+        assert_eq!(codes, [0; 5000]);
     }
 
     #[test]
