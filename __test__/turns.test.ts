@@ -12,7 +12,7 @@ test('one caller goes on in each turn of the event loop, in the order in which t
   await Promise.resolve();
   await Promise.resolve();
   t.deepEqual(seen, ['a']);
-  const counts = [];
+  const counts: number[] = [];
   while (seen.length < 3) {
     await setImmediate();
     counts.push(seen.length);

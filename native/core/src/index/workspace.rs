@@ -1,6 +1,8 @@
 //! Memory that a thread works in, kept from one piece of work to the next.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::candidate::Candidate;
 use super::leaders::ScanBuffers;
@@ -8,6 +10,9 @@ use super::leaf::LeafBuffers;
 use super::prune::PruneBuffers;
 use crate::kernels::CodeQuery;
 use crate::record::Slot;
+
+/// How long a thread of the indexer works before it lets others run.
+const TURN: Duration = Duration::from_micros(500);
 
 /// A set of slots that is cheap to clear, and knows in what order they came.
 #[derive(Debug, Default)]
@@ -107,8 +112,25 @@ impl Workspaces {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(workspace);
+        let_others_run();
         result
     }
+}
+
+/// Lets threads run that wait for this processor, if it was long since.
+///
+/// A lower priority alone does not do that: a system may let whoever runs go on until the next
+/// tick of its clock, which is up to 4 ms, and a search takes a twentieth of that.
+fn let_others_run() {
+    thread_local! {
+        static LAST: Cell<Instant> = Cell::new(Instant::now());
+    }
+    LAST.with(|last| {
+        if last.get().elapsed() >= TURN {
+            std::thread::yield_now();
+            last.set(Instant::now());
+        }
+    });
 }
 
 #[cfg(test)]

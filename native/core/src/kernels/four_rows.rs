@@ -1,12 +1,8 @@
 //! The order in which a vector instruction set takes the rows of a list.
 
-use super::gathered::{FourFactors, GatheredRows};
-use super::rows::{CodeRows, Line};
+use super::rows::{CodeRows, Line, ROWS_AT_ONCE};
 use crate::record::Slot;
 
-/// Rows that are scored together: their sums fill the registers, and a query's line is loaded
-/// once for all of them.
-pub const ROWS_AT_ONCE: usize = 4;
 /// Groups of rows that are on their way from memory while one is scored.
 const GROUPS_AHEAD: usize = 2;
 
@@ -36,16 +32,4 @@ pub(super) fn for_each_four_rows(
         let dots = dot_four([row(0), row(1), row(2), row(3)]);
         out.copy_from_slice(&dots[..out.len()]);
     }
-}
-
-/// Takes gathered rows four at a time through `dot_four`, until `is_near` holds for their factors
-/// and dot products; returns the place of those four among all.
-#[inline(always)]
-pub(super) fn find_four_rows(
-    rows: &GatheredRows,
-    dot_four: impl Fn([&[Line]; ROWS_AT_ONCE]) -> [i32; ROWS_AT_ONCE],
-    is_near: impl Fn(&FourFactors, [i32; ROWS_AT_ONCE]) -> bool,
-) -> Option<usize> {
-    rows.fours()
-        .position(|(factors, rows)| is_near(factors, dot_four(rows)))
 }

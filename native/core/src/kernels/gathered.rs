@@ -1,8 +1,7 @@
 //! Rows copied from the arena to stand together: what is compared many times over is looked up and
 //! brought near once.
 
-use super::four_rows::ROWS_AT_ONCE;
-use super::rows::{CodeRows, LINE_BYTES, Line};
+use super::rows::{CodeRows, LINE_BYTES, Line, ROWS_AT_ONCE};
 use crate::record::Slot;
 
 /// Copies of some rows of an arena, in the order in which they came.
@@ -66,17 +65,21 @@ impl GatheredRows {
         self.count += 1;
     }
 
-    /// Four rows at a time; those that are missing in the last four are any.
-    #[inline]
-    pub(super) fn fours(&self) -> impl Iterator<Item = (&FourFactors, [&[Line]; ROWS_AT_ONCE])> {
-        let lines_per_row = self.lines_per_row;
-        let fours = self
-            .lines
-            .chunks_exact((ROWS_AT_ONCE * lines_per_row).max(1));
-        self.factors.iter().zip(fours).map(move |(factors, lines)| {
-            let (first, last) = lines.split_at(2 * lines_per_row);
-            let ((a, b), (c, d)) = (first.split_at(lines_per_row), last.split_at(lines_per_row));
-            (factors, [a, b, c, d])
+    /// Takes the rows four at a time through `dot_four`, until `is_near` holds for their factors and
+    /// dot products; returns the place of those four among all. Rows that are missing in the last
+    /// four are any.
+    #[inline(always)]
+    pub(super) fn find_four(
+        &self,
+        dot_four: impl Fn([&[Line]; ROWS_AT_ONCE]) -> [i32; ROWS_AT_ONCE],
+        is_near: impl Fn(&FourFactors, [i32; ROWS_AT_ONCE]) -> bool,
+    ) -> Option<usize> {
+        let count = self.lines_per_row;
+        let fours = self.lines.chunks_exact((ROWS_AT_ONCE * count).max(1));
+        self.factors.iter().zip(fours).position(|(factors, lines)| {
+            let (first, last) = lines.split_at(2 * count);
+            let ((a, b), (c, d)) = (first.split_at(count), last.split_at(count));
+            is_near(factors, dot_four([a, b, c, d]))
         })
     }
 }

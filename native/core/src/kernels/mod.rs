@@ -10,6 +10,7 @@
 mod aarch64;
 mod arena;
 pub mod float;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod four_rows;
 mod gathered;
 mod pages;
@@ -27,10 +28,9 @@ use std::fmt;
 use std::sync::OnceLock;
 
 pub use arena::Arena;
-pub use four_rows::ROWS_AT_ONCE;
 pub use gathered::GatheredRows;
 pub use panels::{PanelQuery, Panels, ScoreSum};
-pub use rows::CodeRows;
+pub use rows::{CodeRows, ROWS_AT_ONCE};
 
 use crate::record::Slot;
 use gathered::FourFactors;

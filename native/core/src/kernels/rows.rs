@@ -18,6 +18,9 @@ use crate::record::Slot;
 /// Bytes of a cache line: rows begin on one and are padded to a whole number of them.
 pub(super) const LINE_BYTES: usize = 64;
 pub(super) const WORDS_PER_LINE: usize = LINE_BYTES / 8;
+/// Rows that are scored together: their sums fill the registers, and a query's line is loaded
+/// once for all of them.
+pub const ROWS_AT_ONCE: usize = 4;
 /// Lines of the smallest page of memory.
 const PAGE_LINES: usize = 4096 / LINE_BYTES;
 

@@ -3,10 +3,9 @@
 //! Integers are exact in any order. Floats are multiplied, added and subtracted in the order
 //! written here, never fused, and sums run over sixteen lanes that [`tree_sum`] joins.
 
-use super::four_rows::{ROWS_AT_ONCE, find_four_rows};
 use super::gathered::{FourFactors, GatheredRows};
 use super::panels::{PANEL_MEMBERS, Panels};
-use super::rows::{CodeRows, LINE_BYTES, Line, WORDS_PER_LINE};
+use super::rows::{CodeRows, LINE_BYTES, Line, ROWS_AT_ONCE, WORDS_PER_LINE};
 use super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
 
@@ -61,7 +60,7 @@ pub(super) fn first_near(
     rows: &GatheredRows,
     is_near: impl Fn(&FourFactors, [i32; ROWS_AT_ONCE]) -> bool,
 ) -> Option<usize> {
-    find_four_rows(rows, |rows| rows.map(|row| dot_lines(query, row)), is_near)
+    rows.find_four(|rows| rows.map(|row| dot_lines(query, row)), is_near)
 }
 
 fn dot_lines(query: &[i8], row: &[Line]) -> i32 {

@@ -11,10 +11,10 @@
 
 use std::arch::x86_64::*;
 
-use super::super::four_rows::{ROWS_AT_ONCE, find_four_rows, for_each_four_rows};
+use super::super::four_rows::for_each_four_rows;
 use super::super::gathered::{FourFactors, GatheredRows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
-use super::super::rows::{CodeRows, LINE_BYTES, Line};
+use super::super::rows::{CodeRows, LINE_BYTES, Line, ROWS_AT_ONCE};
 use super::super::scalar::{self, CODE_MAX};
 use super::super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
@@ -120,7 +120,7 @@ pub(in super::super) fn first_near(
     is_near: impl Fn(&FourFactors, [i32; ROWS_AT_ONCE]) -> bool,
 ) -> Option<usize> {
     let query = query.as_chunks::<LINE_BYTES>().0;
-    find_four_rows(rows, |rows| dot_four(query, rows), is_near)
+    rows.find_four(|rows| dot_four(query, rows), is_near)
 }
 
 /// The dot products of a query with four rows, at most as many lines as the query has.

@@ -6,10 +6,10 @@
 
 use std::arch::x86_64::*;
 
-use super::super::four_rows::{ROWS_AT_ONCE, find_four_rows, for_each_four_rows};
+use super::super::four_rows::for_each_four_rows;
 use super::super::gathered::{FourFactors, GatheredRows};
 use super::super::panels::{PANEL_MEMBERS, PanelLine, Panels};
-use super::super::rows::{CodeRows, LINE_BYTES, Line, WORDS_PER_LINE};
+use super::super::rows::{CodeRows, LINE_BYTES, Line, ROWS_AT_ONCE, WORDS_PER_LINE};
 use super::super::scalar::{self, CODE_MAX};
 use super::super::{BIT_PLANES, BitDot, Encoded, PanelQuery, ScoreSum};
 use crate::record::Slot;
@@ -86,7 +86,7 @@ pub(in super::super) fn first_near(
 ) -> Option<usize> {
     let query = query.as_chunks::<LINE_BYTES>().0;
     let start = start_of(query);
-    find_four_rows(rows, |rows| dot_four(query, start, rows), is_near)
+    rows.find_four(|rows| dot_four(query, start, rows), is_near)
 }
 
 /// What takes off the excess of a query's dot products where their sums begin with it: 128 times
