@@ -4,7 +4,7 @@
  *
  *   VOLLEY_BENCH_DATA=<folder>   real embeddings beside the generated ones (see data.ts)
  *   npm run bench -- --rows 20000   fewer generated rows (default 100,000)
- *   npm run bench -- --only real    one part: real, 384, 768, streams or memory
+ *   npm run bench -- --only real    one part: real, 384, 768, parts, streams or memory
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { open } from '../src/index.js';
 import { type Dataset, generatedDataset, realDataset } from './data.js';
 import { anonymousMemory, machine, median, percentile } from './machine.js';
+import { measureParts } from './parts.js';
 import { amount, line, print, rate } from './report.js';
 import { measureStreamMemory } from './stream-memory.js';
 import { measureStreams } from './streams.js';
@@ -43,6 +44,7 @@ try {
   for (const dimension of [384, 768]) {
     if (wanted(String(dimension))) await measure(generatedDataset(rows, dimension, 500));
   }
+  if (wanted('parts')) measureParts();
   if (wanted('streams')) await measureStreams(folder, rows);
   if (wanted('memory')) await measureStreamMemory(folder, rows * STREAMED_BYTES_EACH);
 } finally {
