@@ -59,11 +59,7 @@ impl<T: Zeroable> Arena<T> {
         if (slot as usize) < self.rows_end.load(Relaxed) {
             return &[];
         }
-        let cell = self.chunks.get(chunk);
-        let pages = cell.map(|cell| {
-            cell.get_or_init(|| Pages::zeroed((FIRST_CHUNK_ROWS << chunk) * self.row_len))
-        });
-        pages
+        self.pages_for_writing(chunk)
             .and_then(|pages| self.row_of(pages, row))
             .unwrap_or_default()
     }
@@ -74,16 +70,15 @@ impl<T: Zeroable> Arena<T> {
     /// If the slot is 2^31 or above.
     pub fn row_for_writing(&self, slot: Slot) -> &[T] {
         let (chunk, row) = locate(slot);
-        let rows = FIRST_CHUNK_ROWS << chunk;
-        let pages = self.chunks.get(chunk).map(|cell| {
-            // Most rows were written before: their writers need not take turns.
-            if self.rows_end.load(Relaxed) <= slot as usize {
-                self.rows_end.fetch_max(slot as usize + 1, Relaxed);
-            }
-            cell.get_or_init(|| Pages::zeroed(rows * self.row_len))
-        });
+        let pages = self.pages_for_writing(chunk);
         match pages.and_then(|pages| self.row_of(pages, row)) {
-            Some(row) => row,
+            Some(row) => {
+                // Most rows were written before: their writers need not take turns.
+                if self.rows_end.load(Relaxed) <= slot as usize {
+                    self.rows_end.fetch_max(slot as usize + 1, Relaxed);
+                }
+                row
+            }
             None => panic!("slot {slot} is beyond the largest collection"),
         }
     }
@@ -91,6 +86,13 @@ impl<T: Zeroable> Arena<T> {
     /// Bytes of all rows up to the last that was written.
     pub fn bytes(&self) -> usize {
         self.rows_end.load(Relaxed) * self.row_len * size_of::<T>()
+    }
+
+    /// The pages of a chunk, allocated where they are not yet; none beyond the last chunk.
+    #[inline]
+    fn pages_for_writing(&self, chunk: usize) -> Option<&Pages<T>> {
+        let cell = self.chunks.get(chunk)?;
+        Some(cell.get_or_init(|| Pages::zeroed((FIRST_CHUNK_ROWS << chunk) * self.row_len)))
     }
 
     #[inline(always)]
